@@ -1,0 +1,36 @@
+# Every target makes the virtual environment that it needs, and again when its requirements have changed.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+FUZZ_EXAMPLES ?= 1000000
+BIN := .venv/bin
+
+.PHONY: demo test fuzz lint format clean
+
+demo: .venv/.demo
+	$(BIN)/rerank-worker demo $(DEMO_ARGS)
+
+test: .venv/.dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: .venv/.dev
+	$(BIN)/python -m tests.fuzz --examples $(FUZZ_EXAMPLES) $(FUZZ_ARGS)
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/.demo .venv/.dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(extras)]'
+	touch $@
+
+.venv/.demo: extras := demo
+.venv/.dev: extras := demo,bench,openvino,dev
