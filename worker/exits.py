@@ -1,0 +1,30 @@
+"""Exit codes, and the error that ends the process with one clear line and one of them."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the process's exit status says; docs/operations.md tells an operator what to do about each."""
+
+    OK = 0
+    CRASH = 1  # a defect: the log has the traceback
+    USAGE = 2  # an option is wrong
+    MODEL = 3  # the model cannot be loaded or is not a one-label cross-encoder
+    UNREACHABLE = 4  # no broker answers at the address
+    LOGIN = 5  # the broker refused the login
+    CERTIFICATE = 6  # TLS: untrusted, expired or missing certificate
+    FORBIDDEN = 7  # an ACL is missing
+    TOPIC = 8  # a topic does not exist
+    DELIVERY = 9  # a result or dead letter could not be published
+    PORT = 10  # the HTTP port is taken
+    STUCK = 11  # no transaction could be finished for too long
+    FENCED = 12  # another process has the transactional id
+    DEAD_LETTERS = 13  # too many events became dead letters
+
+
+class StopError(Exception):
+    """Ends the worker. The message says what was expected, what came and what to do; nothing else is printed."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code

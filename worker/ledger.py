@@ -1,0 +1,151 @@
+"""Which offsets are done: for each assignment of a partition, the contiguous prefix that may be committed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.jobs import Partition
+
+
+class _Assignment:
+    """One stay of a partition with this worker: an epoch."""
+
+    __slots__ = ("committed", "epoch", "live", "open", "position", "tickets", "wanted")
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.live = True
+        self.wanted = True
+        self.tickets: deque[Ticket] = deque()  # received and not yet in the prefix, by offset
+        self.open = 0  # tickets that have not ended
+        self.position: int | None = None  # the next offset to read after everything up to here is done
+        self.committed: int | None = None
+
+
+class Ticket:
+    """One received offset. Its job carries it; the main thread alone opens and ends it."""
+
+    __slots__ = ("_assignment", "done", "ended", "offset", "partition")
+
+    def __init__(self, partition: Partition, offset: int, assignment: _Assignment) -> None:
+        self.partition = partition
+        self.offset = offset
+        self.done = False
+        self.ended = False
+        self._assignment = assignment
+
+    @property
+    def live(self) -> bool:
+        """Whether its result may be published and committed: the epoch has not ended. Any thread may ask."""
+        return self._assignment.live
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is worth starting work on it: the partition is not about to be given up. Any thread may ask."""
+        return self._assignment.wanted
+
+    @property
+    def epoch(self) -> int:
+        """The assignment epoch it was received in."""
+        return self._assignment.epoch
+
+
+class Ledger:
+    """The received offsets of every assigned partition, and how far each partition is done without a gap.
+
+    Compaction and transaction markers leave holes in the offsets, so the prefix runs over the offsets that were
+    *received*; what may be committed is the last one of the prefix, plus one.
+    """
+
+    def __init__(self) -> None:
+        self._assigned: dict[Partition, _Assignment] = {}
+        self._epochs = 0
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """The partitions this worker owns."""
+        return frozenset(self._assigned)
+
+    def assign(self, partitions: Iterable[Partition]) -> None:
+        """Begin a new epoch for each partition; what was open in an earlier one is stale."""
+        for partition in partitions:
+            self._end(partition)
+            self._epochs += 1
+            self._assigned[partition] = _Assignment(self._epochs)
+
+    def retire(self, partitions: Iterable[Partition]) -> None:
+        """Begin to give partitions up: stages drop what is queued, what is in hand may still be published."""
+        for partition in partitions:
+            if assignment := self._assigned.get(partition):
+                assignment.wanted = False
+
+    def restart(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Begin a new epoch for partitions with open or dropped events; return the first of those events' offsets."""
+        restarted = {
+            partition: assignment.tickets[0].offset
+            for partition in partitions
+            if (assignment := self._assigned.get(partition)) and assignment.tickets
+        }
+        self.assign(restarted)
+        return restarted
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Give the partitions up: nothing of them can be committed any more."""
+        for partition in partitions:
+            self._end(partition)
+
+    def open(self, partition: Partition, offset: int) -> Ticket | None:
+        """Note a received offset; None where the partition is not (or no longer) this worker's."""
+        assignment = self._assigned.get(partition)
+        if assignment is None or not assignment.wanted:
+            return None
+        ticket = Ticket(partition, offset, assignment)
+        assignment.tickets.append(ticket)
+        assignment.open += 1
+        return ticket
+
+    def settle(self, ticket: Ticket, *, done: bool, committed: bool = False) -> None:
+        """End a ticket: `done` when its result or dead letter was acknowledged, else dropped; twice is an error.
+
+        A dropped ticket stays in the way of the prefix, so that it is read again by whoever owns the partition next.
+        `committed` says that everything up to it was committed with it, in a transaction.
+        """
+        if ticket.ended:
+            raise ValueError(f"{ticket.partition} offset {ticket.offset} ended twice")
+        ticket.ended = True
+        ticket.done = done
+        assignment = ticket._assignment  # noqa: SLF001 - the two classes are one idea
+        assignment.open -= 1
+        while assignment.tickets and assignment.tickets[0].done:
+            assignment.position = assignment.tickets.popleft().offset + 1
+        if committed:
+            assignment.committed = assignment.position
+
+    def open_count(self, partitions: Iterable[Partition]) -> int:
+        """Return how many tickets of these partitions have not ended."""
+        return sum(assignment.open for partition in partitions if (assignment := self._assigned.get(partition)))
+
+    def committable(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        """Return the offsets to commit that were not committed yet, of all partitions or of these."""
+        chosen = self._assigned if partitions is None else partitions
+        return {
+            partition: assignment.position
+            for partition in chosen
+            if (assignment := self._assigned.get(partition))
+            and assignment.position is not None
+            and assignment.position != assignment.committed
+        }
+
+    def committed(self, offsets: dict[Partition, int]) -> None:
+        """Note what the broker has acknowledged."""
+        for partition, offset in offsets.items():
+            if assignment := self._assigned.get(partition):
+                assignment.committed = offset
+
+    def _end(self, partition: Partition) -> None:
+        if assignment := self._assigned.pop(partition, None):
+            assignment.live = assignment.wanted = False
