@@ -1,0 +1,46 @@
+"""The scheduler under load, on a virtual clock: the shares that the design promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation import Device, run, traffic
+from worker.scheduler import BatchLimits
+
+DEVICE = Device()
+FIFO = BatchLimits(schedule="fifo")
+PARTIAL = BatchLimits(on_overload="partial")
+PASSTHROUGH = BatchLimits(on_overload="passthrough")
+
+
+# The design's table, for lists that are scored as a whole: EDF with bounded batches, by load.
+@pytest.mark.parametrize(("load", "share"), [(0.85, 0.995), (1.0, 0.95), (1.2, 0.826)])
+def test_the_share_of_whole_lists_in_their_budget_is_the_designs(load: float, share: float) -> None:
+    assert run(traffic(load, DEVICE), DEVICE, PASSTHROUGH).share(whole=True) >= share - 0.015
+
+
+@pytest.mark.parametrize("load", [0.5, 0.85, 1.2, 2.0])
+@pytest.mark.parametrize("limits", [PARTIAL, PASSTHROUGH], ids=["partial", "passthrough"])
+def test_what_is_degraded_is_published_in_time_at_any_load(load: float, limits: BatchLimits) -> None:
+    assert run(traffic(load, DEVICE, count=1500), DEVICE, limits).share() >= 0.995
+
+
+def test_first_in_first_out_collapses_where_deadlines_do_not() -> None:
+    assert run(traffic(1.2, DEVICE), DEVICE, FIFO).share() < 0.05
+
+
+def test_a_device_three_times_slower_than_it_was_degrades_more_and_keeps_its_budgets() -> None:
+    jobs = traffic(0.7, DEVICE, count=2000)
+    slow = Device(fixed_s=0.006, per_token_s=6e-6, per_square_s=6e-9)
+    # The cost model is warmed up by the slow device itself: what counts is that the shares hold at 2.1 times the load.
+    ends = run(jobs, slow, PASSTHROUGH)
+    assert ends.share() >= 0.995
+    assert 0.3 < ends.share(whole=True) < 0.6
+
+
+def test_a_higher_priority_is_served_first_under_overload_and_the_lower_one_while_it_can_be_met() -> None:
+    overload = run(traffic(1.3, DEVICE, priorities=(0, 1)), DEVICE, PASSTHROUGH)
+    assert overload.share_of(1) > 0.95
+    assert overload.share_of(1) > overload.share_of(0) + 0.2
+    calm = run(traffic(0.8, DEVICE, priorities=(0, 1)), DEVICE, PASSTHROUGH)
+    assert calm.share_of(0) > 0.97
