@@ -1,0 +1,97 @@
+"""Tiny models, made once a session, and the reference that their scores are held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from tests.model import tiny
+from worker.jobs import Job, Pairs, Partition, Record, Slice
+from worker.ledger import Ledger
+from worker.model.cross_encoder import CrossEncoder, load_model
+from worker.model.options import ModelOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def make_family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a tiny model of a family; it is made once, and no test writes into it."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    made: dict[str, Path] = {}
+
+    def make(family: str) -> Path:
+        if family not in made:
+            made[family] = tiny.save_family(family, tmp_path_factory.mktemp(family))
+        return made[family]
+
+    return make
+
+
+@pytest.fixture(scope="session", params=tiny.FAMILIES)
+def folder(request: pytest.FixtureRequest, make_family: Callable[[str], Path]) -> Path:
+    """A tiny model's folder, of each family in turn."""
+    return make_family(request.param)
+
+
+@pytest.fixture(scope="session")
+def bert(make_family: Callable[[str], Path]) -> Path:
+    """A tiny BERT's folder, for what does not depend on the family."""
+    return make_family("bert")
+
+
+def load(folder: Path, **settings: Any) -> CrossEncoder:
+    """Load a model into torch on the CPU in float32, on one thread."""
+    options: dict[str, Any] = {"device": "cpu", "backend": "torch", "dtype": "float32", "cpu_threads": 1} | settings
+    return load_model(ModelOptions(model=str(folder), **options))
+
+
+def job(pairs: Pairs) -> Job:
+    """Return a job that holds pairs and nothing else of interest."""
+    partition, ledger = Partition("requests", 0), Ledger()
+    ledger.assign([partition])
+    ticket = ledger.open(partition, 0)
+    assert ticket is not None
+    record = Record(partition, 0, 0, None, b"")
+    return Job(record=record, ticket=ticket, received_s=0.0, created_s=0.0, pairs=pairs)
+
+
+def score(model: CrossEncoder, query: str, products: list[str]) -> np.ndarray:
+    """Return the logits of one event's pairs, scored as one batch."""
+    pairs = model.pair_encoder().encode(query, products)
+    [logits] = model.launch([Slice(job(pairs), 0, len(products))]).wait()
+    return logits
+
+
+class Reference:
+    """transformers itself, one pair at a time."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype).eval()
+
+    def batch(self, query: str, products: list[str], **settings: Any) -> list[list[int]]:
+        """Return the ids of each pair. For one pair that is not in a list, an empty product would be no second text."""
+        ids: list[list[int]] = self.tokenizer([query] * len(products), products, verbose=False, **settings)["input_ids"]
+        return ids
+
+    def logits(self, query: str, products: list[str], **settings: Any) -> np.ndarray:
+        """Return the logit of each pair, each from a forward pass of its own."""
+        found = []
+        with torch.inference_mode():
+            for product in products:
+                inputs = self.tokenizer([query], [product], return_tensors="pt", **settings)
+                found.append(self.model(**inputs).logits[0, 0].float().item())
+        return np.array(found, np.float32)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return float64 scores."""
+    return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))))

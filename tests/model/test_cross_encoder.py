@@ -1,0 +1,157 @@
+"""Scores are those of an unbatched transformers forward, whatever shares the batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import CrossEncoder as SentenceTransformer
+
+from tests.model.conftest import Reference, job, load, score, sigmoid
+from tests.model.tiny import POSITIONS, save_family, texts
+from worker.exits import Exit, StopError
+from worker.jobs import Slice
+from worker.ranking import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from worker.model.cross_encoder import CrossEncoder
+
+QUERY = "wireless mouse café"
+PRODUCTS = [*texts(40, seed=3, longest=30), "", "mouse"]
+REAL = Path(__file__).resolve().parents[3] / "shared" / "models" / "product-minilm-l6"
+
+
+def assert_equal_scores(model: CrossEncoder, logits: np.ndarray, expected: np.ndarray) -> None:
+    activation = ACTIVATIONS[model.activation]
+    assert np.ptp(expected) > 0.1, "the model gives all pairs one logit: nothing could differ"
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(activation(logits.astype(np.float64)), sigmoid(expected), rtol=0, atol=1e-5)
+
+
+def test_float32_scores_are_those_of_an_unbatched_forward(folder: Path) -> None:
+    model = load(folder, group_tokens=300)
+    expected = Reference(folder).logits(QUERY, PRODUCTS, truncation="longest_first", max_length=POSITIONS)
+    assert model.max_length == POSITIONS
+    assert_equal_scores(model, score(model, QUERY, PRODUCTS), expected)
+
+
+def test_float32_scores_agree_when_only_the_product_is_cut(folder: Path) -> None:
+    model = load(folder, truncation="only_second", max_length=20)
+    expected = Reference(folder).logits("mouse", PRODUCTS, truncation="only_second", max_length=20)
+    assert_equal_scores(model, score(model, "mouse", PRODUCTS), expected)
+
+
+def test_sentence_transformers_gives_the_same_scores(folder: Path) -> None:
+    witness = SentenceTransformer(str(folder), device="cpu", max_length=POSITIONS)
+    expected = witness.predict([(QUERY, text) for text in PRODUCTS], show_progress_bar=False)
+    found = sigmoid(score(load(folder), QUERY, PRODUCTS))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_bfloat16_logits_are_as_near_to_float32_as_transformers_own(folder: Path) -> None:
+    model = load(folder, dtype="bfloat16")
+    assert model.dtype == "bfloat16"
+    cut = {"truncation": True, "max_length": POSITIONS}
+    exact = Reference(folder).logits(QUERY, PRODUCTS, **cut)
+    theirs = Reference(folder, torch.bfloat16).logits(QUERY, PRODUCTS, **cut)
+    # Random weights of this size make far larger logits, and errors, than a trained model's: 2e-2 is for that, below.
+    assert np.abs(score(model, QUERY, PRODUCTS) - exact).mean() < 1.3 * np.abs(theirs - exact).mean() + 1e-3
+
+
+def test_the_order_of_a_list_does_not_depend_on_its_neighbours(folder: Path) -> None:
+    model = load(folder)
+    encoder = model.pair_encoder()
+    wanted = Slice(job(encoder.encode(QUERY, PRODUCTS)), 0, len(PRODUCTS))
+    [alone] = model.launch([wanted]).wait()
+    for seed in range(5):
+        neighbour = encoder.encode("deck screw", texts(50, seed=seed, longest=40))
+        batch = [Slice(job(neighbour), 0, 20), wanted, Slice(job(neighbour), 20, 50)]
+        logits = model.launch(batch).wait()[1]
+        np.testing.assert_array_equal(np.argsort(-logits, kind="stable"), np.argsort(-alone, kind="stable"))
+        np.testing.assert_allclose(logits, alone, rtol=0, atol=2e-5)
+
+
+def test_logits_come_back_slice_by_slice_with_counts_of_tokens(bert: Path) -> None:
+    model = load(bert)
+    pairs = model.pair_encoder().encode(QUERY, PRODUCTS)
+    [whole] = model.launch([Slice(job(pairs), 0, len(PRODUCTS))]).wait()
+    flight = model.launch([Slice(job(pairs), 30, 42), Slice(job(pairs), 0, 1), Slice(job(pairs), 5, 30)])
+    parts = flight.wait()
+    assert [part.dtype for part in parts] == [np.float32] * 3
+    np.testing.assert_allclose(parts[0], whole[30:42], atol=1e-5)
+    np.testing.assert_allclose(parts[1], whole[:1], atol=1e-5)
+    np.testing.assert_allclose(parts[2], whole[5:30], atol=1e-5)
+    lengths = np.diff(pairs.offsets)
+    assert flight.tokens == lengths[30:42].sum() + lengths[0] + lengths[5:30].sum()
+    assert flight.padding == 0
+    assert flight.failures == {}
+
+
+def test_an_empty_batch_has_no_logits(bert: Path) -> None:
+    assert load(bert).launch([]).wait() == []
+
+
+def test_two_flights_may_be_up_at_once(bert: Path) -> None:
+    model = load(bert)
+    pairs = model.pair_encoder().encode(QUERY, PRODUCTS)
+    first, second = (model.launch([Slice(job(pairs), 0, len(PRODUCTS))]) for _ in range(2))
+    np.testing.assert_allclose(second.wait()[0], first.wait()[0], rtol=1e-5)
+
+
+def test_warm_up_times_real_shapes_up_to_a_long_pair(bert: Path) -> None:
+    times = load(bert).warm_up()
+    assert max(took.tokens // took.pairs for took in times) == POSITIONS
+    assert all(took.squares * took.pairs == took.tokens**2 for took in times)
+    assert all(took.seconds > 0 for took in times)
+
+
+def test_a_model_that_gives_nan_is_refused_by_its_warm_up(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    save_family("bert", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["classifier.bias"].fill_(float("nan"))
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    model = load(tmp_path)
+    with pytest.raises(StopError, match=r"cannot score plain text: .+the model gave nan") as stopped:
+        model.warm_up()
+    assert stopped.value.code is Exit.MODEL
+
+
+def test_weights_stored_in_half_precision_are_computed_in_the_asked_one(bert: Path, tmp_path: Path) -> None:
+    reference = Reference(bert, torch.float16)
+    reference.model.save_pretrained(tmp_path)
+    reference.tokenizer.save_pretrained(tmp_path)
+    model = load(tmp_path)
+    expected = Reference(tmp_path).logits(QUERY, PRODUCTS, truncation=True, max_length=POSITIONS)
+    assert_equal_scores(model, score(model, QUERY, PRODUCTS), expected)
+
+
+def test_a_maximum_length_beyond_the_positions_is_refused(folder: Path) -> None:
+    with pytest.raises(StopError, match=f"positions for {POSITIONS} tokens, got {POSITIONS + 1}") as stopped:
+        load(folder, max_length=POSITIONS + 1)
+    assert stopped.value.code is Exit.MODEL
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/models/product-minilm-l6")
+def test_a_real_product_model_scores_and_orders_as_transformers_does() -> None:
+    model = load(REAL)
+    products = ["12-gauge steel angle bracket", "deck screws, 5 lb", "", "white shelf bracket " * 60, "kitchen faucet"]
+    expected = Reference(REAL).logits("angle bracket", products, truncation=True, max_length=model.max_length)
+    logits = score(model, "angle bracket", products)
+    assert_equal_scores(model, logits, expected)
+    assert np.argmax(logits) == 0
+    half = score(load(REAL, dtype="bfloat16"), "angle bracket", products)
+    np.testing.assert_allclose(half, expected, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 5e-2)])
+def test_a_gpu_gives_the_scores_of_an_unbatched_forward(folder: Path, dtype: str, tolerance: float) -> None:
+    model = load(folder, device="cuda", dtype=dtype)
+    expected = Reference(folder).logits(QUERY, PRODUCTS, truncation=True, max_length=POSITIONS)
+    np.testing.assert_allclose(score(model, QUERY, PRODUCTS), expected, rtol=tolerance, atol=tolerance)

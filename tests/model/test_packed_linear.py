@@ -1,0 +1,25 @@
+"""A packed layer gives what torch's own gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from worker.model.packed_linear import PackedLinear
+
+
+@pytest.mark.parametrize("gelu", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float64, 1e-12)]
+)
+@pytest.mark.parametrize("rows", [1, 7, 1_500])
+def test_layers_of_one_input_are_computed_as_one(
+    *, dtype: torch.dtype, tolerance: float, rows: int, gelu: bool
+) -> None:
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(48, width).to(dtype) for width in (16, 80)]
+    inputs = torch.randn(rows, 48, dtype=dtype)
+    with torch.inference_mode():
+        expected = torch.cat([layer(inputs) for layer in layers], dim=1)
+        expected = torch.nn.functional.gelu(expected) if gelu else expected
+        torch.testing.assert_close(PackedLinear(layers, gelu=gelu)(inputs), expected, rtol=tolerance, atol=tolerance)

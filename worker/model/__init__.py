@@ -1,0 +1,1 @@
+"""The cross-encoder: the only users of tokenizers and torch."""

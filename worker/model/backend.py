@@ -1,0 +1,64 @@
+"""What a backend is: rows in, logits out, and what may go wrong with a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from worker.model.device import Placement
+    from worker.model.rows import Rows
+
+
+class NonFiniteLogitError(Exception):
+    """The model gave a pair NaN or infinity, which is never published as a score."""
+
+
+@dataclass(slots=True)
+class Scored:
+    """The logits of n rows, float32 (n,): NaN where a row could not be scored, and `failures` says why.
+
+    `tokens` are those of the rows, `padding` those that were computed beside them.
+    """
+
+    logits: np.ndarray
+    tokens: int
+    padding: int = 0
+    failures: dict[int, Exception] = field(default_factory=dict)
+
+    def refuse_non_finite(self) -> None:
+        """Turn every infinite logit into NaN and record a failure for each NaN that has none."""
+        for row in np.flatnonzero(~np.isfinite(self.logits)).tolist():
+            found = float(self.logits[row])
+            self.logits[row] = np.nan
+            self.failures.setdefault(row, NonFiniteLogitError(f"expected a finite logit, the model gave {found}"))
+
+
+class Work(Protocol):
+    """A batch that a backend has begun."""
+
+    def finish(self) -> Scored:
+        """Wait for the logits; called once. Raises only what ends the process, such as a broken CUDA context."""
+
+
+class Backend(Protocol):
+    """Scores rows on one device. One thread calls it.
+
+    `name` is a word for reports, such as "torch"; `threads` are those of a forward pass on the CPU.
+    """
+
+    name: str
+    threads: int | None
+
+    def start(self, rows: Rows) -> Work:
+        """Begin a batch. A backend with a queue returns before the device is done; others may work in finish()."""
+
+
+class Loaded(NamedTuple):
+    """A model on its backend, where and in which numbers it runs, and how many tokens a pair may have."""
+
+    backend: Backend
+    placement: Placement
+    positions: int

@@ -1,0 +1,208 @@
+"""The cross-encoder: loads a model, hands out its tokenizers, and scores batches of slices."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from worker.exits import Exit, StopError
+from worker.model.activation import find_activation
+from worker.model.backends import load_backend, plan
+from worker.model.rows import Rows, rows_of
+from worker.model.score_cache import ScoreCache
+from worker.model.source import find_source, refuse
+from worker.model.token_cache import TokenCache
+from worker.model.tokenizer import PairTokenizer, load_tokenizer
+from worker.model.tokens import PairEncoder
+from worker.model.weights import load_config
+
+if TYPE_CHECKING:
+    from worker.jobs import ModelName, Pairs, Slice
+    from worker.model.backend import Backend, Work
+    from worker.model.device import Placement
+    from worker.model.options import ModelOptions, Truncation
+
+log = logging.getLogger(__name__)
+
+_MIB = 1 << 20
+# The shapes of a warm-up: short titles up to long pairs, alone and in groups of as many tokens as one forward pass has
+# on the CPU. A model for documents has thousands of positions, which would keep readiness waiting for minutes.
+_WARM_LENGTHS = (16, 48, 128, 512)
+_WARM_PAIRS = (1, 8, 32)
+_WARM_TOKENS = 2_048
+_WARM_TEXT = "Wireless mouse 2.4 GHz, 1600 DPI, silent buttons, USB receiver, black, for laptop and PC. "
+
+
+class BatchTime(NamedTuple):
+    """How long a batch took: its pairs, its real tokens, the sum of its squared lengths, seconds."""
+
+    pairs: int
+    tokens: int
+    squares: int
+    seconds: float
+
+
+class Flight:
+    """A batch that was launched. After wait(): `failures`, `tokens` and `padding`.
+
+    `failures` maps the number of a slice in the batch to the first reason why a pair of it has no score. `tokens` are
+    those that were scored, `padding` those computed beside them.
+    """
+
+    def __init__(self, work: Work, bounds: np.ndarray) -> None:
+        self._work = work
+        self._bounds = bounds
+        self.failures: dict[int, Exception] = {}
+        self.tokens = 0
+        self.padding = 0
+
+    def wait(self) -> list[np.ndarray]:
+        """Return each slice's logits, float32 (stop - start,), NaN for a pair that could not be scored; call it once.
+
+        Raises only what leaves no usable device behind: the process must end.
+        """
+        scored = self._work.finish()
+        self.tokens, self.padding = scored.tokens, scored.padding
+        for row, error in sorted(scored.failures.items()):
+            self.failures.setdefault(int(np.searchsorted(self._bounds, row, side="right")) - 1, error)
+        return [scored.logits[start:stop] for start, stop in itertools.pairwise(self._bounds)]
+
+
+class CrossEncoder:
+    """A loaded model. pair_encoder() may be called by any thread; launch() and its flights belong to one.
+
+    `name` says which model this is, `activation` is a name in ranking.ACTIVATIONS, `max_length` counts tokens with the
+    special ones. `backend_name`, `device` and `dtype` say what runs it, where, and in which numbers (`dtype_reason`:
+    why), `cpu_threads` on how many threads of the CPU. `cache` and `score_cache`, if there is one, count their hits and
+    misses. `joins_pairs` is false where pairs must be encoded as pairs, which is slower. `overlaps` says whether a
+    batch may be launched while another is on the device.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a model, put together in one place, below
+        self,
+        *,
+        name: ModelName,
+        activation: str,
+        max_length: int,
+        truncation: Truncation,
+        placement: Placement,
+        tokenizer: PairTokenizer,
+        cache: TokenCache,
+        score_cache: ScoreCache | None = None,
+        backend: Backend,
+    ) -> None:
+        self.name = name
+        self.activation = activation
+        self.max_length = max_length
+        self.device = placement.device
+        self.dtype = placement.dtype
+        self.dtype_reason = placement.reason
+        self.cache = cache
+        self.score_cache = score_cache
+        self.overlaps = placement.device != "cpu"
+        self.joins_pairs = tokenizer.template is not None
+        self.backend_name = backend.name
+        self.cpu_threads = backend.threads
+        self._truncation: Truncation = truncation
+        self._tokenizer = tokenizer
+        self._backend = backend
+
+    def pair_encoder(self) -> PairEncoder:
+        """Return an encoder for one thread; all of them share the cache."""
+        return PairEncoder(self._tokenizer, self.cache, self.max_length, self._truncation)
+
+    def launch(self, batch: list[Slice]) -> Flight:
+        """Begin to score a batch. On CUDA another batch may be launched before this one is waited for."""
+        rows = rows_of(batch)
+        return Flight(self._backend.start(rows), rows.bounds)
+
+    def warm_up(self) -> list[BatchTime]:
+        """Score batches of real shapes, from one short pair to a long one, and return how long each took when warm.
+
+        Raises StopError where the model gives no finite logit, or fails, on plain text.
+        """
+        encoder = PairEncoder(self._tokenizer, TokenCache(0), self.max_length, self._truncation)
+        lengths = sorted({min(length, self.max_length) for length in _WARM_LENGTHS})
+        shapes = [(length, pairs) for length in lengths for pairs in _WARM_PAIRS]
+        return [
+            self._time(_repeat(encoder, length, pairs))
+            for length, pairs in shapes
+            if pairs == 1 or pairs * length <= _WARM_TOKENS
+        ]
+
+    def _time(self, rows: Rows) -> BatchTime:
+        self._backend.start(rows).finish()  # the first run of a shape allocates and chooses kernels
+        begun = time.perf_counter()
+        scored = self._backend.start(rows).finish()
+        took = time.perf_counter() - begun
+        if scored.failures:
+            raise refuse(self.name.id, f"it cannot score plain text: {next(iter(scored.failures.values()))!r}")
+        return BatchTime(len(rows), scored.tokens, int((rows.lengths**2).sum()), took)
+
+
+def _repeat(encoder: PairEncoder, length: int, count: int) -> Rows:
+    """Return `count` equal pairs of about `length` tokens, at most the model's maximum."""
+    text = _WARM_TEXT
+    pairs = encoder.encode("wireless mouse", [text])
+    while len(pairs.ids) < length and not pairs.truncated:
+        text += _WARM_TEXT
+        pairs = encoder.encode("wireless mouse", [text])
+    return _cut(pairs, length, count)
+
+
+def _cut(pairs: Pairs, length: int, count: int) -> Rows:
+    ids = pairs.ids[:length]
+    lengths = np.full(count, len(ids), np.int64)
+    return Rows(
+        ids=np.tile(ids, count),
+        starts=np.arange(count) * len(ids),
+        lengths=lengths,
+        splits=np.full(count, pairs.splits[0], np.int32),
+        bounds=np.array([0, count]),
+    )
+
+
+def load_model(options: ModelOptions) -> CrossEncoder:
+    """Load the model that the options name, ready for warm_up().
+
+    Raises StopError with one line that says what is wrong with the model or the device.
+    """
+    import torch
+
+    if options.cpu_threads is not None:
+        torch.set_num_threads(options.cpu_threads)
+    source = find_source(options.model, options.revision)
+    activation = find_activation(source.name.id, source.config)
+    config = load_config(source)
+    tokenizer = load_tokenizer(source, int(getattr(config, "type_vocab_size", 0) or 0))
+    chosen = plan(options, config.model_type)
+    backend, placement, positions = load_backend(chosen, options, source, config, tokenizer)
+    max_length = _find_length(options.max_length, positions, tokenizer)
+    model = CrossEncoder(
+        name=source.name,
+        activation=activation,
+        max_length=max_length,
+        truncation=options.truncation,
+        placement=placement,
+        tokenizer=tokenizer,
+        cache=TokenCache(options.token_cache_mb * _MIB),
+        score_cache=ScoreCache(options.score_cache_mb * _MIB, source.name) if options.score_cache_mb else None,
+        backend=backend,
+    )
+    facts = {"model": source.name.id, "revision": source.name.revision, "backend": backend.name}
+    log.info("model loaded", extra={**facts, **placement._asdict()})
+    return model
+
+
+def _find_length(asked: int | None, positions: int, tokenizer: PairTokenizer) -> int:
+    length = asked or min(tokenizer.maximum, positions)
+    if length > positions:
+        raise StopError(Exit.MODEL, f"max_length: the model has positions for {positions} tokens, got {length}.")
+    # Two tokens of text: one for the query, one for the product.
+    if length < tokenizer.special + 2:
+        raise StopError(Exit.MODEL, f"max_length: expected at least {tokenizer.special + 2} tokens, got {length}.")
+    return length

@@ -1,0 +1,106 @@
+"""A batch on its way through a backend: what fails is halved and tried again, down to the pair at fault."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from worker.model.backend import Scored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.model.rows import Rows
+
+log = logging.getLogger(__name__)
+
+Logits = TypeVar("Logits")
+Logits_co = TypeVar("Logits_co", covariant=True)
+
+
+class Passes(Protocol[Logits_co]):
+    """How a backend scores rows: in forward passes of some of them."""
+
+    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Yield the row numbers of each forward pass."""
+
+    def forward(self, rows: Rows, chosen: np.ndarray) -> Logits_co:
+        """Return the logits of the chosen rows, float32 (rows,), on the device."""
+
+    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+        """Return how many tokens a forward pass of the chosen rows computes, padding included."""
+
+
+@dataclass(slots=True)
+class HalvingWork(Generic[Logits]):
+    """A batch on its way through a backend, whose device gives its logits as arrays of some kind."""
+
+    backend: Passes[Logits]
+    rows: Rows
+    done: list[tuple[np.ndarray, Logits]] = field(default_factory=list)
+    failures: dict[int, Exception] = field(default_factory=dict)
+    computed: int = 0
+    ran: bool = False
+
+    def to_host(self, logits: Logits) -> np.ndarray:
+        """Return logits as float32 (rows,), waiting for the device."""
+        return np.asarray(logits)
+
+    def is_final(self, error: Exception) -> bool:
+        """Return whether no retry can help, so that the error is to be raised."""
+        del error
+        return False
+
+    def clean_up(self, error: Exception) -> None:
+        """Make room for the next try."""
+
+    def run(self) -> None:
+        """Give every group to the device."""
+        self.ran = True
+        for chosen in self.backend.groups(self.rows):
+            self._attempt(chosen)
+
+    def finish(self) -> Scored:
+        """Return the logits; NaN and a failure for each row that could not be scored even alone."""
+        if not self.ran:
+            self.run()
+        scored = Scored(
+            logits=np.full(len(self.rows), np.nan, np.float32),
+            tokens=self.rows.tokens,
+            padding=self.computed - int(self.rows.lengths[self._scored_rows()].sum()),
+            failures=self.failures,
+        )
+        for chosen, logits in self.done:
+            scored.logits[chosen] = self.to_host(logits)
+        scored.refuse_non_finite()
+        return scored
+
+    def _scored_rows(self) -> np.ndarray:
+        return np.concatenate([chosen for chosen, _ in self.done]) if self.done else np.zeros(0, np.int64)
+
+    def _attempt(self, chosen: np.ndarray) -> None:
+        """Score the rows; after an error halve them and try again, down to the one row that is at fault."""
+        try:
+            logits = self.backend.forward(self.rows, chosen)
+        except Exception as error:
+            if self.is_final(error):
+                raise
+            failure = error
+        else:
+            self.done.append((chosen, logits))
+            self.computed += self.backend.computed(self.rows, chosen)
+            return
+        # Outside the except block: the error's traceback holds the tensors that did not fit.
+        failure = failure.with_traceback(None)
+        self.clean_up(failure)
+        if len(chosen) == 1:
+            log.warning("a pair of %d tokens cannot be scored: %r", int(self.rows.lengths[chosen[0]]), failure)
+            self.failures[int(chosen[0])] = failure
+            return
+        log.warning("a forward pass of %d pairs failed, trying its halves: %r", len(chosen), failure)
+        middle = len(chosen) // 2
+        self._attempt(chosen[:middle])
+        self._attempt(chosen[middle:])

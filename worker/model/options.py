@@ -1,0 +1,63 @@
+"""Which model scores, where and how exactly."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from typing_extensions import Doc
+
+Truncation = Literal["longest_first", "only_second"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+BackendName = Literal["auto", "torch", "openvino"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """The cross-encoder and the way it runs."""
+
+    model: Annotated[str, Doc("Folder of the cross-encoder, or its id on the Hugging Face hub.")] = (
+        "LiYuan/Amazon-Cup-Cross-Encoder-Regression"
+    )
+    revision: Annotated[
+        str | None,
+        Doc("Commit, tag or branch of a hub model (a commit is the only one that cannot move); a label for a folder."),
+    ] = None
+    device: Annotated[str, Doc("Where the model runs: auto, cpu, cuda or cuda:N.")] = "auto"
+    backend: Annotated[
+        BackendName,
+        Doc(
+            "What runs the model: torch, or openvino (on CPUs, with the extra openvino); auto is torch, but openvino "
+            "where it is installed, the processor has AMX, and torch would have to pad the model's batches."
+        ),
+    ] = "auto"
+    dtype: Annotated[
+        Dtype,
+        Doc("Numbers the model computes in; auto is bfloat16 where the processor has it, else float32."),
+    ] = "auto"
+    max_length: Annotated[
+        int | None,
+        Ge(8),
+        Doc("Tokens of a pair, special tokens included; the model's own limit if not given."),
+    ] = None
+    truncation: Annotated[
+        Truncation,
+        Doc("What is cut when a pair is too long: the longer text first, or only the product."),
+    ] = "longest_first"
+    token_cache_mb: Annotated[int, Ge(0), Doc("Memory for the token ids of product texts, in MiB.")] = 128
+    score_cache_mb: Annotated[
+        int,
+        Ge(0),
+        Doc("Memory for the scores of pairs of query and product that were scored before, in MiB; 0: every pair anew."),
+    ] = 0
+    group_tokens: Annotated[
+        int | None,
+        Ge(1),
+        Doc("Padded tokens that one forward pass takes; chosen by backend and device if not given."),
+    ] = None
+    cpu_threads: Annotated[
+        int | None, Ge(1), Doc("Threads of a forward pass on the CPU; the backend's own choice if not given.")
+    ] = None
+    openvino_cache: Annotated[
+        str | None,
+        Doc("Folder for models converted to OpenVINO; rerank-worker/openvino in the user's cache if not given."),
+    ] = None

@@ -1,0 +1,92 @@
+"""The pairs of a batch as rows of one flat array, and the groups of them that one forward pass takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.jobs import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The n pairs of a batch: row i is `ids[starts[i]:starts[i] + lengths[i]]`, its first `splits[i]` the query's.
+
+    `bounds` int64 (slices + 1,): slice k of the batch is the rows `bounds[k]` to `bounds[k + 1]`.
+    """
+
+    ids: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    splits: np.ndarray
+    bounds: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lengths)
+
+    @property
+    def tokens(self) -> int:
+        """Return the number of real tokens."""
+        return int(self.lengths.sum())
+
+
+class Padded(NamedTuple):
+    """Rows as rectangles (rows, width): ids and token types int64, mask bool; `full` where no row is padded."""
+
+    ids: np.ndarray
+    mask: np.ndarray
+    types: np.ndarray
+    full: bool
+
+
+def rows_of(batch: list[Slice]) -> Rows:
+    """Lay the slices of a batch end to end; their jobs must hold their pairs."""
+    ids, lengths, splits, counts = [], [], [], [0]
+    for job, start, stop in batch:
+        pairs = job.pairs
+        if pairs is None:
+            raise ValueError("expected a job with its pairs encoded, got one without pairs")
+        offsets = pairs.offsets[start : stop + 1]
+        ids.append(pairs.ids[offsets[0] : offsets[-1]])
+        lengths.append(offsets[1:] - offsets[:-1])
+        splits.append(pairs.splits[start:stop])
+        counts.append(stop - start)
+    long = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+    return Rows(
+        ids=np.concatenate(ids) if ids else np.zeros(0, np.int32),
+        starts=np.cumsum(long) - long,
+        lengths=long,
+        splits=np.concatenate(splits) if splits else np.zeros(0, np.int32),
+        bounds=np.cumsum(counts),
+    )
+
+
+def groups_of(lengths: np.ndarray, limit: int) -> Iterator[np.ndarray]:
+    """Yield the row numbers of each group: rows of like length, at most `limit` padded tokens, at least one row.
+
+    The longest come first, so that what does not fit into memory shows before the work is done.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        rows = max(1, limit // max(1, int(lengths[order[start]])))
+        yield order[start : start + rows]
+        start += rows
+
+
+def pad(rows: Rows, chosen: np.ndarray, pad_id: int) -> Padded:
+    """Lay the chosen rows into rectangles, padded on the right to the longest of them."""
+    lengths = rows.lengths[chosen]
+    steps = np.arange(int(lengths.max()))
+    mask = steps < lengths[:, None]
+    # Past a row's end the index runs into the next row, and past the last into nothing: both are masked.
+    index = np.minimum(rows.starts[chosen][:, None] + steps, len(rows.ids) - 1)
+    ids = np.where(mask, rows.ids[index], pad_id).astype(np.int64)
+    types = (mask & (steps >= rows.splits[chosen][:, None])).astype(np.int64)
+    return Padded(ids, mask, types, bool(mask.all()))

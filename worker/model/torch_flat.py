@@ -1,0 +1,89 @@
+"""The backend without padding: torch, BERT's family, rows sorted by length into flat streams of tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from worker.model.flat_encoder import FlatEncoder, Run, Stream
+from worker.model.torch_work import TorchWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.model.rows import Rows
+
+# Tokens of one forward pass times bytes of a number. Measured with a MiniLM-L6: the rate is flat from half of this to
+# twice of it.
+_PASS_BYTES = 8_192
+
+
+class TorchFlat:
+    """A classifier of BERT's family on the CPU. `token_types` says whether the model tells the two texts apart."""
+
+    name = "torch"
+    threads: int | None
+
+    def __init__(self, encoder: FlatEncoder, *, token_types: bool, pass_tokens: int | None = None) -> None:
+        self._encoder = encoder
+        self.threads = torch.get_num_threads()
+        self._token_types = token_types
+        self._pass_tokens = pass_tokens or _PASS_BYTES // encoder.dtype.itemsize
+
+    def start(self, rows: Rows) -> TorchWork:
+        """Begin a batch; finish() computes it."""
+        return TorchWork(self, rows)
+
+    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Yield the row numbers of each forward pass, the longest first, in passes of about the same tokens."""
+        order = np.argsort(-rows.lengths, kind="stable")
+        passes = -(-rows.tokens // self._pass_tokens)
+        ends = np.cumsum(rows.lengths[order])
+        cuts = np.searchsorted(ends, np.arange(1, passes) * rows.tokens / max(1, passes), side="right")
+        return (chosen for chosen in np.split(order, cuts) if len(chosen))
+
+    def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
+        """Return the logits of the chosen rows, float32 (rows,)."""
+        with torch.inference_mode():
+            return self._encoder(self.stream(rows, chosen))
+
+    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+        """Return how many tokens a forward pass of the chosen rows computes: their own."""
+        return int(rows.lengths[chosen].sum())
+
+    def stream(self, rows: Rows, chosen: np.ndarray) -> Stream:
+        """Lay the chosen rows end to end."""
+        lengths = rows.lengths[chosen]
+        firsts = np.cumsum(lengths) - lengths
+        steps = np.arange(int(lengths.sum())) - np.repeat(firsts, lengths)
+        ids = rows.ids[np.repeat(rows.starts[chosen], lengths) + steps].astype(np.int64)
+        types = (steps >= np.repeat(rows.splits[chosen], lengths)) & self._token_types
+        padding = self._encoder.padding_position
+        return Stream(
+            ids=torch.from_numpy(ids),
+            types=torch.from_numpy(types.astype(np.int64)),
+            positions=torch.from_numpy(steps if padding is None else _positions(ids, firsts, lengths, padding)),
+            firsts=torch.from_numpy(firsts),
+            runs=_runs(lengths, firsts),
+        )
+
+
+def _positions(ids: np.ndarray, firsts: np.ndarray, lengths: np.ndarray, padding: int) -> np.ndarray:
+    """Return RoBERTa's positions, as transformers counts them: after the padding id, which itself is not counted."""
+    real = ids != padding
+    counted = np.concatenate(([0], np.cumsum(real)))
+    positions: np.ndarray = (counted[1:] - np.repeat(counted[firsts], lengths)) * real + padding
+    return positions
+
+
+def _runs(lengths: np.ndarray, firsts: np.ndarray) -> list[Run]:
+    """Return the runs of neighbours of equal length; rows sorted by length have the fewest."""
+    begins = np.flatnonzero(np.diff(lengths, prepend=-1))
+    counts = np.diff(begins, append=len(lengths))
+    return [
+        Run(start, count, length)
+        for start, count, length in zip(firsts[begins].tolist(), counts.tolist(), lengths[begins].tolist(), strict=True)
+        if length
+    ]

@@ -1,0 +1,74 @@
+"""The backend that every model runs on: torch, rows sorted by length, padded in small groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from worker.model.rows import Rows, groups_of, pad
+from worker.model.torch_work import TorchWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+# Padded tokens of one forward pass. Measured with a MiniLM-L6 on product texts of 25 and 75 tokens, in float32 and
+# bfloat16: the rate is flat from 500 to 2,000, a tenth lower at 4,000 and a third at 8,000, where more is padding and
+# the activations leave the cache. The number for CUDA is not measured yet.
+CPU_GROUP_TOKENS = 1_536
+CUDA_GROUP_TOKENS = 32_768
+
+
+class TorchPadded:
+    """A transformers sequence classifier with one label, in eval mode, on its device.
+
+    `model` is called with input_ids, attention_mask where a group is padded, and token_type_ids where `token_types`.
+    """
+
+    name = "torch"
+    threads: int | None
+
+    def __init__(self, model: Any, *, pad_id: int, token_types: bool, group_tokens: int | None = None) -> None:
+        self._model = model
+        self._device = torch.device(model.device)
+        self.threads = torch.get_num_threads() if self._device.type == "cpu" else None
+        self._pad_id = pad_id
+        self._token_types = token_types
+        self._group_tokens = group_tokens or (CPU_GROUP_TOKENS if self._device.type == "cpu" else CUDA_GROUP_TOKENS)
+
+    def start(self, rows: Rows) -> TorchWork:
+        """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
+        work = TorchWork(self, rows)
+        if self._device.type != "cpu":
+            work.run()
+        return work
+
+    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Yield the row numbers of each forward pass."""
+        return groups_of(rows.lengths, self._group_tokens)
+
+    def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
+        """Return the logits of the chosen rows, float32 (rows,), on the device."""
+        padded = pad(rows, chosen, self._pad_id)
+        inputs = {"input_ids": self._move(padded.ids)}
+        # Without a mask attention takes its fast path, and gives the same as with a mask of ones.
+        if not padded.full:
+            inputs["attention_mask"] = self._move(padded.mask)
+        if self._token_types:
+            inputs["token_type_ids"] = self._move(padded.types)
+        with torch.inference_mode():
+            logits: torch.Tensor = self._model(**inputs).logits
+            return logits[:, 0].float()
+
+    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+        """Return how many tokens a forward pass of the chosen rows computes."""
+        return len(chosen) * int(rows.lengths[chosen].max())
+
+    def _move(self, values: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(values)
+        if self._device.type == "cpu":
+            return tensor
+        # From pinned memory the copy needs no wait, so the host prepares the next group meanwhile.
+        return tensor.pin_memory().to(self._device, non_blocking=True)
