@@ -1,0 +1,170 @@
+"""Brokers that restart, freeze and hold a broken record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka.coordinator.base import MemberState
+
+from tests.kafka_io.reading import Reader, turn_until
+from worker.exits import StopError
+from worker.jobs import Partition
+from worker.kafka_io import (
+    CommitRefused,
+    Consumer,
+    KafkaOptions,
+    Producer,
+    TransactionalProducer,
+    TransactionFailed,
+    check_topics,
+    record_limits,
+)
+from worker.kafka_io import consumer as consumer_module
+from worker.tools.brokers import ApacheKafka
+
+pytestmark = pytest.mark.apache
+
+
+@pytest.fixture(scope="module")
+def kafka(apache_kafka_home: Path, broker_logs: Path) -> Iterator[ApacheKafka]:
+    with ApacheKafka(apache_kafka_home, folder=broker_logs / "outages") as running:
+        yield running
+
+
+@pytest.fixture
+def options(kafka: ApacheKafka, request: pytest.FixtureRequest) -> KafkaOptions:
+    """Options of a worker whose results are its requests."""
+    topic = request.node.name.replace("test_", "")[:60]
+    made = KafkaOptions(
+        bootstrap_servers=kafka.bootstrap_servers,
+        request_topic=topic,
+        result_topic=topic,
+        dead_letter_topic=topic,
+        group_id=topic,
+        create_topics=True,
+        topic_partitions=1,
+        compression="none",
+    )
+    check_topics(made)
+    return made
+
+
+def test_a_restarted_broker_gets_what_was_sent_meanwhile_and_readers_go_on(
+    kafka: ApacheKafka, options: KafkaOptions
+) -> None:
+    reports: list[Exception | None] = []
+    only = Partition(options.request_topic, 0)
+    with Producer(options) as producer, Consumer(options) as consumer:
+
+        def send(count: int) -> None:
+            for number in range(count):
+                producer.send(options.result_topic, b"k", b"%d" % number, (), reports.append)
+
+        reader = Reader(consumer)
+        send(10)
+        turn_until(lambda: len(reader.records) == 10, reader)
+        consumer.commit({only: 10})
+        kafka.kill()
+        send(10)
+        for _ in range(10):
+            assert reader.turn() == []
+        kafka.start()
+        turn_until(lambda: len(reader.records) == 20, reader)
+        turn_until(lambda: _commits(consumer, {only: 20}), reader)
+    assert [record.offset for record in reader.records] == list(range(20))
+    assert reports == [None] * 20
+    assert "lost" not in reader.told
+
+
+def _commits(consumer: Consumer, offsets: dict[Partition, int]) -> bool:
+    try:
+        consumer.commit(offsets)
+    except CommitRefused:
+        return False
+    return True
+
+
+def test_a_frozen_broker_holds_up_no_commit_and_no_close_for_long(
+    kafka: ApacheKafka, options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A producer's close ends its thread and reports what was not acknowledged; the client's own close does neither."""
+    monkeypatch.setattr(consumer_module, "_COMMIT_WITHIN_S", 0.5)
+    monkeypatch.setattr(consumer_module, "_CLOSE_WITHIN_S", 0.5)
+    reports: list[Exception | None] = []
+    producer = Producer(options)
+    with Consumer(options) as consumer:
+        reader = Reader(consumer)
+        turn_until(lambda: bool(reader.owned), reader)
+        kafka.pause()
+        try:
+            producer.send(options.result_topic, None, b"v", (), reports.append)
+            assert not producer.flush(0.2)
+            producer.close(0.2)
+            with pytest.raises(CommitRefused, match="no answer within"):
+                consumer.commit({Partition(options.request_topic, 0): 0})
+            consumer.close()
+        finally:
+            kafka.resume()
+    assert len(reports) == 1
+    assert isinstance(reports[0], Exception)
+    assert not producer._client._sender.is_alive()
+
+
+def test_a_frozen_broker_fails_a_transaction_in_time_and_the_next_producer_undoes_it(
+    kafka: ApacheKafka, options: KafkaOptions
+) -> None:
+    """The client's own commit would wait without an end, or succeed although a record of it was never acknowledged."""
+    limits = record_limits(options)
+
+    def make() -> TransactionalProducer:
+        return TransactionalProducer(options, transactional_id=options.group_id, timeout_s=2, limits=limits)
+
+    with Consumer(options, transactional=True) as consumer:
+        reader = Reader(consumer)
+        turn_until(lambda: bool(reader.owned), reader)
+        place = consumer._client.group_metadata()
+        for send_late in (True, False):
+            producer = make()
+            producer.send(options.result_topic, b"k", b"never", ())
+            producer.settle()
+            kafka.pause()
+            try:
+                if send_late:
+                    producer.send(options.result_topic, b"k", b"nor this", ())
+                with pytest.raises(TransactionFailed):
+                    producer.commit({Partition(options.request_topic, 0): 1}, place)
+                producer.close()
+            finally:
+                kafka.resume()
+        producer = make()
+        producer.send(options.result_topic, b"k", b"shown", ())
+        turn_until(lambda: consumer._client.group_metadata().state == MemberState.STABLE, reader)
+        producer.commit({Partition(options.request_topic, 0): 1}, consumer._client.group_metadata())
+        producer.close()
+        turn_until(lambda: bool(reader.records), reader)
+    assert [record.value for record in reader.records] == [b"shown"]
+
+
+def test_a_corrupt_record_stops_the_consumer_after_those_before_it(kafka: ApacheKafka, options: KafkaOptions) -> None:
+    reports: list[Exception | None] = []
+    with Producer(options) as producer:
+        for value in (b"whole", b"to be broken", b"behind it"):
+            producer.send(options.result_topic, None, value, (), reports.append)
+            assert producer.flush(10)
+    _break(kafka, options.request_topic, b"to be broken")
+    with Consumer(options) as consumer:
+        reader = Reader(consumer)
+        with pytest.raises(StopError, match="corrupt"):
+            turn_until(lambda: len(reader.records) == 2, reader)
+        assert [record.value for record in reader.records] == [b"whole"]
+        with pytest.raises(RuntimeError, match="poll after an error"):
+            consumer.poll(0, 1)
+
+
+def _break(kafka: ApacheKafka, topic: str, value: bytes) -> None:
+    (segment,) = kafka.folder.glob(f"data/1/{topic}-0/*.log")
+    content = segment.read_bytes()
+    assert content.count(value) == 1
+    with segment.open("r+b") as file:
+        file.seek(content.index(value))
+        file.write(value.upper())

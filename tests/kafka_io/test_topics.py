@@ -1,0 +1,59 @@
+"""The check of the topics at the start."""
+
+import uuid
+
+import pytest
+from kafka import KafkaAdminClient
+
+from worker.exits import Exit, StopError
+from worker.kafka_io import KafkaOptions, check_topics
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def options(broker: str) -> KafkaOptions:
+    own = uuid.uuid4().hex[:8]
+    return KafkaOptions(
+        bootstrap_servers=broker,
+        request_topic=f"in-{own}",
+        result_topic=f"out-{own}",
+        dead_letter_topic=f"dead-{own}",
+        topic_partitions=3,
+    )
+
+
+def with_creation(options: KafkaOptions) -> KafkaOptions:
+    return KafkaOptions(
+        bootstrap_servers=options.bootstrap_servers,
+        request_topic=options.request_topic,
+        result_topic=options.result_topic,
+        dead_letter_topic=options.dead_letter_topic,
+        topic_partitions=options.topic_partitions,
+        create_topics=True,
+    )
+
+
+def test_one_error_names_every_missing_topic_and_the_flag(options: KafkaOptions, admin: KafkaAdminClient) -> None:
+    admin.create_topics({options.result_topic: {"num_partitions": 1, "replication_factor": 1}})
+    with pytest.raises(StopError) as stop:
+        check_topics(options)
+    assert stop.value.code is Exit.TOPIC
+    said = str(stop.value)
+    assert options.request_topic in said
+    assert options.dead_letter_topic in said
+    assert options.result_topic not in said
+    assert "--create-topics" in said
+    assert options.request_topic not in admin.list_topics()
+    admin.delete_topics([options.result_topic])
+
+
+def test_missing_topics_are_made_where_that_was_asked_for_and_may_be_there_already(
+    options: KafkaOptions, admin: KafkaAdminClient
+) -> None:
+    names = [options.request_topic, options.result_topic, options.dead_letter_topic]
+    check_topics(with_creation(options))
+    check_topics(with_creation(options))
+    check_topics(options)
+    assert [len(topic["partitions"]) for topic in admin.describe_topics(names)] == [3, 3, 3]
+    admin.delete_topics(names)

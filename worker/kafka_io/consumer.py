@@ -1,0 +1,243 @@
+"""Reads raw records from the request topic as a member of a consumer group. For one thread, the main one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.base import MemberState
+
+from worker.jobs import Partition, Record
+from worker.kafka_io.connect import connect
+from worker.kafka_io.errors import running_trouble
+from worker.kafka_io.joins import Joins
+from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from worker.kafka_io.options import KafkaOptions
+
+log = logging.getLogger(__name__)
+
+_COMMIT_WITHIN_S = 5.0
+_CLOSE_WITHIN_S = 5.0
+_REWIND_WITHIN_S = 20.0  # a broker that has just started loads the group first
+_RETRY_S = 0.1  # after an error that may pass: the client raises some at once, again and again
+# Members learn of a rebalance with a heartbeat, so a short interval makes rebalances short; one costs next to nothing.
+_HEARTBEAT_S = 1.0
+_JOIN_S = 0.05  # a join is taken up inside poll, and takes it a moment to be
+
+
+class CommitRefused(Exception):  # noqa: N818 - it is the group's word, and the worker goes on
+    """The offsets were not committed and will be read again, unless a later commit covers them.
+
+    The group is rebalancing, has gone on without this member, or did not answer in time.
+    """
+
+
+class Consumer:
+    """A member of the group: polls, pauses, commits, and tells what happens to its partitions.
+
+    No method may be called from another thread, except `joined` and `membership`. With `transactional`, only what was
+    committed is read, and a partition whose last owner has a transaction open is not begun before that has ended.
+    """
+
+    def __init__(self, options: KafkaOptions, *, transactional: bool = False) -> None:
+        self._options = options
+        self._paused = False
+        self._joined = False
+        self._failed = False
+        self._partitions: dict[Any, Partition] = {}  # the client's name of a partition -> ours
+        self._listener = Listener(self._hand_over, self._pause_new)
+        session_ms = int(options.session_timeout_s * 1000)
+        self._client: Any = connect(
+            KafkaConsumer,
+            options,
+            group_id=options.group_id,
+            client_id="rerank-worker",
+            # The class: an instance that two consumers share mixes up who owns what.
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset=options.auto_offset_reset,
+            allow_auto_create_topics=False,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=int(min(_HEARTBEAT_S * 1000, session_ms / 3)),
+            max_poll_interval_ms=int(options.max_poll_interval_s * 1000),
+            fetch_max_wait_ms=int(options.fetch_wait_s * 1000),
+            isolation_level="read_committed" if transactional else "read_uncommitted",
+            metrics_enabled=False,  # no deserializers either: a raising one would make poll spin
+        )
+        self._joins = Joins(self._client)
+        self._told_member = self._known_member = ""
+        self._client.subscribe([options.request_topic], listener=self._listener)
+
+    def __enter__(self) -> Self:
+        """Return itself; `close` comes at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the group."""
+        self.close()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group was joined. Any thread may ask."""
+        return self._joined
+
+    def poll(self, timeout_s: float, max_records: int) -> list[Record]:
+        """Return up to `max_records` records, each partition's in order; [] after `timeout_s` seconds or a revocation.
+
+        Ask `rebalances()` before looking at the records: they belong to what those say. While the group is being joined
+        it may take 50 ms where `timeout_s` is less. Raises StopError where the client failed for good; it must not be
+        polled again then, since it would spin for ever.
+        """
+        if self._failed:
+            raise RuntimeError("poll after an error: the client would never return")
+        self._known_member = self._told_member  # what came with the last poll was dealt with
+        if self._joins.under_way:
+            timeout_s = max(timeout_s, _JOIN_S)
+        try:
+            with self._joins.attended():
+                fetched = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            self._check_topic()
+        except kafka_errors.KafkaError as error:
+            if isinstance(error.__cause__, HandOver):
+                return []
+            if getattr(error, "retriable", False):
+                log.warning("poll: %s", error)
+                time.sleep(_RETRY_S)
+                return []
+            self._failed = True
+            raise running_trouble(error, self._options) from error
+        finally:
+            self._told_member = self._client.group_metadata().member_id
+        if not self._joined and not self._joins.under_way:
+            self._joined = self._client.group_metadata().state == MemberState.STABLE
+        records: list[Record] = []
+        for name, received in fetched.items():
+            partition = self._partition(name)
+            records.extend(
+                Record(partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers)) for one in received
+            )
+        return records
+
+    def rebalances(self) -> list[Rebalance]:
+        """Return what happened to the partitions since the last call, in order."""
+        happened = self._listener.happened
+        return [happened.popleft() for _ in range(len(happened))]
+
+    def assignment(self) -> frozenset[Partition]:
+        """Return the partitions that this member owns."""
+        return frozenset(map(self._partition, self._client.assignment()))
+
+    def pause_all(self) -> None:
+        """Receive nothing until `resume_all`, from partitions that come meanwhile either. May be called twice."""
+        if not self._paused:
+            self._paused = True
+            self._client.pause(*self._client.assignment())
+
+    def resume_all(self) -> None:
+        """Receive again. May be called twice."""
+        if self._paused:
+            self._paused = False
+            self._client.resume(*self._client.paused())
+
+    def commit(self, offsets: dict[Partition, int]) -> None:
+        """Commit the next offset to read of each partition, within a few seconds.
+
+        Raises CommitRefused where the worker may go on, StopError where it may not.
+        """
+        wanted = {
+            TopicPartition(*partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()
+        }
+        try:
+            self._client.commit(wanted, timeout_ms=int(_COMMIT_WITHIN_S * 1000))
+        except (kafka_errors.CommitFailedError, kafka_errors.RebalanceInProgressError) as error:
+            raise CommitRefused(str(error)) from error
+        except kafka_errors.KafkaTimeoutError as error:
+            raise CommitRefused(f"no answer within {_COMMIT_WITHIN_S:g} s") from error
+        except kafka_errors.KafkaError as error:
+            raise running_trouble(error, self._options) from error
+
+    @contextmanager
+    def membership(self) -> Iterator[Any]:
+        """Give the member's place in the group, for a transaction; None while it has none. One thread may ask, any.
+
+        Meanwhile no new join begins, so that no partition can leave. A member that was thrown out and has come back
+        has no place before the next `poll`: until then nobody has been told which partitions were lost.
+        """
+        with self._joins.held() as settled:
+            place = self._client.group_metadata()
+            stable = place.state == MemberState.STABLE and place.member_id == self._known_member
+            yield place if settled and stable else None
+
+    def rewind(self, offsets: dict[Partition, int]) -> None:
+        """Read partitions again from what is committed, or from these offsets where nothing is.
+
+        Raises StopError where the broker does not say within 20 s.
+        """
+        names = {
+            name: offsets[partition]
+            for name in self._client.assignment()
+            if (partition := self._partition(name)) in offsets
+        }
+        try:
+            known = self._client._coordinator.fetch_committed_offsets(  # noqa: SLF001 - all of them in one request
+                list(names), timeout_ms=int(_REWIND_WITHIN_S * 1000)
+            )
+        except kafka_errors.KafkaError as error:
+            raise running_trouble(error, self._options) from error
+        for name, offset in names.items():
+            self._client.seek(name, known[name].offset if name in known else offset)
+
+    def lag(self) -> dict[Partition, int]:
+        """Return how many records of each partition were not received yet, where the broker has said so."""
+        known: dict[Partition, int] = {}
+        for name in self._client.assignment():
+            end = self._client.highwater(name)
+            # Not position(), which asks the broker where none is known yet, and raises what it answers.
+            state = self._client._subscription.assignment.get(name)  # noqa: SLF001
+            if end is not None and state is not None and state.position is not None:
+                known[self._partition(name)] = max(0, end - state.position.offset)
+        return known
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once; commit before. May be called twice."""
+        self._listener.closing = True
+        try:
+            self._client.close(autocommit=False, timeout_ms=int(_CLOSE_WITHIN_S * 1000))
+        except (
+            kafka_errors.KafkaError
+        ) as error:  # the group will notice by itself; why the worker ends must not be hidden
+            log.warning("could not leave the group: %s", error)
+
+    def _check_topic(self) -> None:
+        """Raise for a topic that became forbidden, of which the client only logs that it fetches no more."""
+        forbidden = self._client._cluster.unauthorized_topics  # noqa: SLF001
+        if forbidden:
+            raise kafka_errors.TopicAuthorizationFailedError(forbidden)
+
+    def _partition(self, name: Any) -> Partition:
+        partition = self._partitions.get(name)
+        if partition is None:
+            partition = self._partitions[name] = Partition(name.topic, name.partition)
+        return partition
+
+    def _pause_new(self, names: Iterable[Any]) -> None:
+        """Pause new partitions where all are paused. On the client's thread, while the main one waits in `poll`."""
+        if self._paused:
+            self._client.pause(*names)
+
+    def _hand_over(self, offsets: dict[Partition, int]) -> bool:
+        try:
+            self.commit(offsets)
+        except CommitRefused as error:
+            log.warning("could not commit what was handed over; its next owner repeats it: %s", error)
+            return False
+        return True

@@ -1,0 +1,95 @@
+"""Checks at the start that the topics exist and may be used, and makes them where that is wanted."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from worker.exits import Exit, StopError
+from worker.kafka_io.connect import connect
+from worker.kafka_io.errors import forbidden, running_trouble
+from worker.kafka_io.options import KafkaOptions
+
+log = logging.getLogger(__name__)
+
+_LIMIT = "max.message.bytes"
+
+
+def check_topics(options: KafkaOptions) -> None:
+    """Return when the request, result and dead-letter topics are there and the worker may read and write them.
+
+    Missing ones are made where `create_topics` says so. Raises StopError that names everything that is missing.
+    """
+    needed = {options.request_topic: "READ", options.result_topic: "WRITE", options.dead_letter_topic: "WRITE"}
+    admin = connect(KafkaAdminClient, options)
+    try:
+        missing = _check(admin, needed, options)
+        if missing:
+            _create(admin, missing, options)
+            _check(admin, needed, options)
+    except kafka_errors.KafkaError as error:
+        raise running_trouble(error, options, topic_operation="Describe") from error
+    finally:
+        admin.close()
+
+
+def _check(admin: Any, needed: dict[str, str], options: KafkaOptions) -> list[str]:
+    """Return the topics that do not exist."""
+    missing = []
+    for topic in admin.describe_topics(list(needed)):  # asks without making them
+        name = topic["name"]
+        match kafka_errors.for_code(topic["error_code"]):
+            case kafka_errors.NoError:
+                allowed = topic["authorized_operations"]  # None where the broker does not say
+                if allowed is not None and needed[name] not in allowed:
+                    raise forbidden(options, needed[name].capitalize(), f"topic {name}")
+            case kafka_errors.UnknownTopicOrPartitionError:
+                missing.append(name)
+            case kafka_errors.TopicAuthorizationFailedError:
+                raise forbidden(options, needed[name].capitalize(), f"topic {name}")
+            case kafka_errors.LeaderNotAvailableError:
+                pass  # it is there; clients wait for the leader
+            case kind:
+                raise StopError(Exit.TOPIC, f"{options.bootstrap_servers}: topic {name}: {kind.__name__}")
+    return missing
+
+
+def _create(admin: Any, missing: list[str], options: KafkaOptions) -> None:
+    names = ", ".join(missing)
+    if not options.create_topics:
+        raise StopError(
+            Exit.TOPIC,
+            f"{options.bootstrap_servers}: missing topics: {names}; make them, or let the worker do it with "
+            "--create-topics",
+        )
+    wanted = {"num_partitions": options.topic_partitions, "replication_factor": options.topic_replication}
+    reply = admin.create_topics(dict.fromkeys(missing, wanted), raise_errors=False)
+    for topic in reply["topics"]:
+        kind = kafka_errors.for_code(topic["error_code"])
+        if kind is kafka_errors.TopicAuthorizationFailedError:
+            raise forbidden(options, "Create", f"topic {topic['name']}")
+        # Another replica that starts at the same time may have been faster.
+        if kind not in (kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError):
+            said = topic["error_message"] or kind.__name__
+            raise StopError(Exit.TOPIC, f"{options.bootstrap_servers}: could not make topic {topic['name']}: {said}")
+    admin.wait_for_topics(missing)
+
+
+def size_limits(options: KafkaOptions, topics: Iterable[str]) -> dict[str, int]:
+    """Return the largest batch that each topic takes, in bytes; `max_record_bytes` where the broker does not say."""
+    limits = dict.fromkeys(topics, options.max_record_bytes)
+    admin = connect(KafkaAdminClient, options)
+    try:
+        wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, {_LIMIT: None}) for topic in limits]
+        for found in admin.describe_configs(wanted, config_filter="all").values():
+            for topic, settings in found.items():
+                if _LIMIT in settings:
+                    limits[topic] = int(settings[_LIMIT]["value"])
+    except kafka_errors.KafkaError as error:  # the right to do so, DescribeConfigs, is worth having, not needed
+        log.info("the limits of the topics could not be read: %s", error)
+    finally:
+        admin.close()
+    return limits
