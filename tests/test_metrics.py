@@ -1,0 +1,44 @@
+"""The exported metrics."""
+
+from pathlib import Path
+
+from worker.jobs import ModelName, Partition
+from worker.metrics import Metrics
+
+
+def test_a_partitions_series_ends_when_it_is_given_up() -> None:
+    metrics = Metrics([])
+    partition = Partition("requests", 3)
+    labels = {"topic": "requests", "partition": "3"}
+    metrics.add_partitions([partition])
+    assert metrics.registry.get_sample_value("rerank_consumer_lag_records", labels) == 0
+    metrics.remove_partitions([partition])
+    assert metrics.registry.get_sample_value("rerank_consumer_lag_records", labels) is None
+
+
+def test_build_info_names_the_model() -> None:
+    metrics = Metrics([])
+    metrics.name_build("1.2.3", ModelName("a/model", "abc"), "cpu", "float32")
+    (family,) = [family for family in metrics.registry.collect() if family.name == "rerank_build"]
+    assert family.samples[0].labels["model"] == "a/model"
+    assert family.samples[0].labels["version"] == "1.2.3"
+
+
+def test_a_caches_look_ups_follow_its_totals() -> None:
+    metrics = Metrics([])
+    for hits, misses in ((3, 1), (3, 1), (10, 2)):
+        metrics.count_cache("tokens", hits=hits, misses=misses)
+    found = {
+        result: metrics.registry.get_sample_value("rerank_cache_requests_total", {"cache": "tokens", "result": result})
+        for result in ("hit", "miss")
+    }
+    assert found == {"hit": 10, "miss": 2}
+
+
+def test_every_metric_is_explained_in_the_operators_page() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    for family in Metrics([]).registry.collect():
+        if family.name.startswith("rerank_"):
+            name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+            assert f"| `{name}" in page, name
+            assert family.documentation in page, name

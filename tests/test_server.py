@@ -1,0 +1,87 @@
+"""The HTTP server."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from worker.exits import Exit, StopError
+from worker.metrics import Metrics
+from worker.pipeline import Pulse
+from worker.server import Health, HttpServer, ServerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(live_limit_s=60)
+
+
+@pytest.fixture
+def server(health: Health) -> Iterator[HttpServer]:
+    server = HttpServer(ServerOptions(http_host="127.0.0.1", http_port=0), Metrics(["tombstone"]).registry, health)
+    server.start()
+    yield server
+    server.close()
+
+
+def _get(server: HttpServer, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_metrics_are_served_with_every_series_before_the_first_event(server: HttpServer) -> None:
+    status, text = _get(server, "/metrics")
+    assert status == 200
+    samples = {
+        (sample.name, tuple(sample.labels.values()))
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert ("rerank_events_total", ("reranked", "complete")) in samples
+    assert ("rerank_dead_letters_total", ("tombstone",)) in samples
+    assert ("rerank_tokens_total", ("padding",)) in samples
+    assert ("process_resident_memory_bytes", ()) in samples
+
+
+def test_a_worker_is_ready_when_nothing_is_missing(server: HttpServer, health: Health) -> None:
+    assert _get(server, "/readyz") == (503, "the model is loading\n")
+    health.ready_when(lambda: None)
+    assert _get(server, "/readyz?verbose") == (200, "ok\n")
+
+
+def test_a_worker_lives_while_its_threads_advance(server: HttpServer, health: Health) -> None:
+    assert _get(server, "/livez") == (200, "ok\n")
+
+    class Stuck(Pulse):
+        def age_s(self) -> float:
+            return 61.0
+
+    health.watch({"the main loop": Pulse(), "the scorer": Stuck()})
+    assert _get(server, "/livez") == (503, "the scorer has not advanced for 61.0 s\n")
+
+
+def test_an_unknown_path_says_what_there_is(server: HttpServer) -> None:
+    assert _get(server, "/") == (404, "expected /metrics, /livez or /readyz\n")
+
+
+def test_a_port_that_is_taken_is_one_clear_error(server: HttpServer, health: Health) -> None:
+    with pytest.raises(
+        StopError, match=r"cannot serve HTTP on 127.0.0.1:\d+: Address already in use; set --http-port"
+    ) as caught:
+        HttpServer(ServerOptions(http_host="127.0.0.1", http_port=server.port), server.registry, health)
+    assert caught.value.code is Exit.PORT
+
+
+def test_a_server_that_never_started_can_be_closed(health: Health) -> None:
+    HttpServer(ServerOptions(http_host="127.0.0.1", http_port=0), Metrics([]).registry, health).close()

@@ -1,0 +1,139 @@
+"""The HTTP server: /metrics for Prometheus, /livez and /readyz for Kubernetes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt, Le
+from prometheus_client.exposition import choose_encoder
+from typing_extensions import Doc
+
+from worker.exits import Exit, StopError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+
+    from worker.pipeline import Pulse
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Where the HTTP server listens, and when the worker counts as dead."""
+
+    http_host: Annotated[str, Doc("Address that /metrics, /livez and /readyz are served on.")] = "0.0.0.0"  # noqa: S104 - Prometheus and the kubelet come from other hosts
+    http_port: Annotated[int, Ge(0), Le(65535), Doc("Port of the HTTP server; 0 takes a free one.")] = 9464
+    live_limit_s: Annotated[
+        float, Gt(0), Doc("Seconds without a turn of the main loop or the scorer after which /livez fails.")
+    ] = 60.0
+
+
+class Health:
+    """What the probes ask: pure memory, never the broker, so that a broken broker does not restart every worker."""
+
+    def __init__(self, live_limit_s: float) -> None:
+        self._limit_s = live_limit_s
+        self._pulses: dict[str, Pulse] = {}
+        self._is_ready: Callable[[], str | None] = lambda: "the model is loading"
+
+    def watch(self, pulses: dict[str, Pulse]) -> None:
+        """Take these threads into /livez."""
+        self._pulses = pulses
+
+    def ready_when(self, is_ready: Callable[[], str | None]) -> None:
+        """Ask this for what is still missing; None when the worker is ready."""
+        self._is_ready = is_ready
+
+    def livez(self) -> str | None:
+        """Return what has stopped advancing, None when all is well."""
+        stuck = [
+            f"{name} has not advanced for {age_s:.1f} s"
+            for name, pulse in self._pulses.items()
+            if (age_s := pulse.age_s()) > self._limit_s
+        ]
+        return "; ".join(stuck) or None
+
+    def readyz(self) -> str | None:
+        """Return what is still missing, None when the worker is ready."""
+        return self._is_ready()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    timeout = 10  # a silent client must not hold a thread for ever
+    server_version = "rerank-worker"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self._reply(HTTPStatus.OK, encode(self.server.registry), content_type)
+            case "/livez":
+                self._probe(self.server.health.livez())
+            case "/readyz":
+                self._probe(self.server.health.readyz())
+            case _:
+                self._reply(HTTPStatus.NOT_FOUND, b"expected /metrics, /livez or /readyz\n")
+
+    def _probe(self, trouble: str | None) -> None:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
+        self._reply(status, f"{trouble or 'ok'}\n".encode())
+
+    def _reply(self, status: HTTPStatus, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        log.debug(format, *args)
+
+
+class HttpServer(ThreadingHTTPServer):
+    """Serves from a thread of its own until closed. Raises StopError where the port is taken."""
+
+    daemon_threads = True
+
+    def __init__(self, options: ServerOptions, registry: CollectorRegistry, health: Health) -> None:
+        self.registry = registry
+        self.health = health
+        try:
+            super().__init__((options.http_host, options.http_port), _Handler)
+        except OSError as error:
+            raise StopError(
+                Exit.PORT,
+                f"cannot serve HTTP on {options.http_host}:{options.http_port}: {error.strerror}; set --http-port",
+            ) from error
+        self._thread = threading.Thread(target=self.serve_forever, name="http", daemon=True)
+
+    def server_bind(self) -> None:
+        """Bind without asking the DNS for the host's full name, as the library would: that can take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        if self._thread.is_alive():
+            self.shutdown()
+        self.server_close()
