@@ -1,0 +1,117 @@
+"""How outcomes leave the worker: a delivery sends them, and says of each event when it has ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
+
+from annotated_types import Gt, Le, MinLen
+from typing_extensions import Doc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.channel import Channel
+    from worker.jobs import Job
+    from worker.kafka_io import Producer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryOptions:
+    """What is promised about results, and how transactions keep it."""
+
+    delivery: Annotated[
+        Literal["at-least-once", "exactly-once"],
+        Doc("at-least-once, or exactly-once: in transactions, for readers that set isolation.level=read_committed."),
+    ] = "at-least-once"
+    order_by_key: Annotated[
+        bool, Doc("Publish the results of one key in the order of their requests, though a later one is ready first.")
+    ] = True
+    transactional_id: Annotated[
+        Annotated[str, MinLen(1)] | None,
+        Doc("Name of this replica's transactions, the same after a restart; made of group and host if not given."),
+    ] = None
+    transaction_interval_s: Annotated[
+        float, Gt(0), Le(1), Doc("Seconds between the ends of two transactions while there is work.")
+    ] = 0.05
+    transaction_events: Annotated[int, Gt(0), Doc("Events after which a transaction ends before its time.")] = 1000
+    transaction_timeout_s: Annotated[
+        float, Gt(0), Le(900), Doc("Seconds after which the broker ends a transaction that was left open.")
+    ] = 10.0
+
+
+class Outgoing(NamedTuple):
+    """A record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Iterable[tuple[str, bytes | None]]
+
+
+class Ending(NamedTuple):
+    """How an event ended, and when: acknowledged, put aside (`job.dropped`), or not delivered (`error`).
+
+    `committed` says that its offset was committed together with its outcome.
+    """
+
+    job: Job
+    at_s: float
+    error: Exception | None = None
+    committed: bool = False
+
+
+class Delivery(Protocol):
+    """What the publisher does with outcomes. All methods but `close` are for the publisher's thread.
+
+    Every event that was sent or dropped ends in the endings, once.
+    """
+
+    def send(self, job: Job, outgoing: Outgoing) -> None:
+        """Send an event's outcome. Raises RecordTooLarge where it cannot be sent; nothing has happened then."""
+
+    def drop(self, job: Job) -> None:
+        """End an event without an outcome: somebody reads it again."""
+
+    def patience_s(self, now_s: float) -> float | None:
+        """Return after how many seconds at the latest `tend` must be called; None: not before the next `send`."""
+
+    def tend(self, now_s: float) -> None:
+        """Do what is due."""
+
+    def finish(self) -> None:
+        """Do what is left, after the last event."""
+
+    def close(self) -> None:
+        """Give up what is left and end the connection."""
+
+
+class AtLeastOnce:
+    """Sends each outcome by itself; the broker's acknowledgement ends the event, whose offset is committed later."""
+
+    def __init__(self, producer: Producer, endings: Channel[Ending]) -> None:
+        self._producer = producer
+        self._endings = endings
+
+    def send(self, job: Job, outgoing: Outgoing) -> None:
+        """Send it; the ending comes from the producer's thread."""
+        self._producer.send(*outgoing, lambda error: self._endings.put(Ending(job, time.monotonic(), error)))
+
+    def drop(self, job: Job) -> None:
+        """End it at once."""
+        self._endings.put(Ending(job, time.monotonic()))
+
+    def patience_s(self, _now_s: float) -> None:
+        """Nothing is ever due."""
+        return
+
+    def tend(self, now_s: float) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing: what was sent is acknowledged by and by."""
+
+    def close(self) -> None:
+        """Wait a while for what was not acknowledged yet."""
+        self._producer.close()

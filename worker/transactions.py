@@ -1,0 +1,187 @@
+"""The owner of transactions: outcomes and the offsets of their events become visible together, or not at all.
+
+docs/delivery.md has the protocol and the reasons for its order.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from worker.delivery import Ending
+from worker.exits import Exit, StopError
+from worker.kafka_io import TransactionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from worker.channel import Channel
+    from worker.delivery import DeliveryOptions, Outgoing
+    from worker.jobs import Job, Partition
+    from worker.kafka_io import TransactionalProducer
+    from worker.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+# What a broker that starts or loses its leader also looks like.
+_PASSING = {Exit.UNREACHABLE, Exit.TOPIC, Exit.CRASH}
+
+
+class ExactlyOnce:
+    """One transaction at a time, which takes the outcomes of events that come in the order of their partitions.
+
+    `connect` returns a producer that has made sure that no transaction of an earlier one is open. `membership` gives
+    the member's place in the group for as long as it is held, or None while a rebalance is under way. Nothing that
+    went wrong is repaired: the producer is thrown away, and the events of its transaction end as dropped, which makes
+    the main loop read their partitions again from what is committed.
+    """
+
+    GATHER_S = 0.005  # the events of one batch come one by one: a transaction does not end on the first of them
+    RETRY_S = 0.005  # how soon to look whether a rebalance is over
+
+    def __init__(  # noqa: PLR0913 - it stands between the publisher, the group, the broker and the main loop
+        self,
+        connect: Callable[[], TransactionalProducer],
+        membership: Callable[[], AbstractContextManager[Any]],
+        options: DeliveryOptions,
+        endings: Channel[Ending],
+        metrics: Metrics,
+        *,
+        patience_s: float,
+    ) -> None:
+        self._connect = connect
+        self._membership = membership
+        self._options = options
+        self._endings = endings
+        self._metrics = metrics
+        self._patience_s = patience_s  # how long to try for a new producer
+        self._producer = connect()
+        self._jobs: list[Job] = []  # of the open transaction
+        self._began_s = 0.0  # when its first outcome was sent
+        self._due_s = 0.0  # when it is to end
+        self._earliest_s = 0.0  # when the next one may end
+        self._closing_since_s: float | None = None
+        self._failing_s = 0.0  # spent on transactions that failed since the last one that did not
+
+    def send(self, job: Job, outgoing: Outgoing) -> None:
+        """Send an outcome within the open transaction; the first one opens it."""
+        if not self._jobs:
+            self._began_s = time.monotonic()
+            self._due_s = max(self._began_s + self.GATHER_S, self._earliest_s)
+        try:
+            self._producer.send(*outgoing)
+        except TransactionFailed as error:
+            self._jobs.append(job)
+            self._start_over(error)
+            return
+        self._jobs.append(job)
+        if len(self._jobs) >= self._options.transaction_events:
+            self._due_s = self._began_s
+
+    def drop(self, job: Job) -> None:
+        """End it at once: what comes behind it in its partition is dropped too, by the order."""
+        self._endings.put(Ending(job, time.monotonic()))
+
+    def patience_s(self, now_s: float) -> float | None:
+        """Return how long the open transaction may still wait for more."""
+        return max(0.0, self._due_s - now_s) if self._jobs else None
+
+    def tend(self, now_s: float) -> None:
+        """End the transaction if it is due."""
+        if self._jobs and now_s >= self._due_s:
+            self._close(now_s)
+
+    def finish(self) -> None:
+        """End the transaction, or give it up where the worker has given its partitions up."""
+        while self._jobs:
+            self._close(time.monotonic())
+            time.sleep(self.RETRY_S if self._jobs else 0)
+
+    def close(self) -> None:
+        """Abort what is open: readers would wait for it until the broker does so."""
+        self._producer.close()
+
+    def commit_age_s(self) -> float:
+        """Return for how long the worker has been trying to end a transaction; 0 while it is not. For any thread."""
+        since_s = self._closing_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def _close(self, now_s: float) -> None:
+        """Commit; or start over; or, while a rebalance is under way, put it off."""
+        self._closing_since_s = self._closing_since_s or now_s
+        try:
+            self._producer.settle()
+            # The place in the group first, then the look at the tickets: while it is held this member joins no new
+            # generation, so a partition that is still its own here is so until the commit is through.
+            with self._membership() as group:
+                if self._must_wait(group, now_s):
+                    self._due_s = now_s + self.RETRY_S
+                    return
+                self._producer.commit(_next_offsets(self._jobs), group)
+        except TransactionFailed as error:
+            self._start_over(error)
+            return
+        self._failing_s = 0.0
+        self._count("committed", now_s)
+        self._end(committed=True)
+
+    def _must_wait(self, group: Any, now_s: float) -> bool:
+        """Return whether a rebalance is under way. Raises TransactionFailed where the transaction is to be given up."""
+        if not all(job.ticket.live for job in self._jobs):
+            raise TransactionFailed("a partition was given up meanwhile")
+        if group is None and now_s >= self._began_s + self._options.transaction_timeout_s / 2:
+            raise TransactionFailed("a rebalance has taken too long")
+        return group is None
+
+    def _start_over(self, error: TransactionFailed) -> None:
+        """Give the transaction up. Only a new producer knows for certain that the old one's work is undone or done."""
+        now_s = time.monotonic()
+        self._closing_since_s = self._closing_since_s or now_s
+        log.warning("a transaction was given up, its events are read again: %s", error)
+        self._failing_s += now_s - self._began_s
+        self._producer.close()
+        self._producer = self._replaced(now_s + self._patience_s - self._failing_s, error)
+        self._failing_s += time.monotonic() - now_s
+        self._count("aborted", now_s)
+        self._end(committed=False)
+
+    def _replaced(self, give_up_s: float, why: Exception) -> TransactionalProducer:
+        """Return a new producer. Raises StopError where there is none by then."""
+        while time.monotonic() < give_up_s:
+            try:
+                return self._connect()
+            except StopError as error:
+                if error.code not in _PASSING:
+                    raise
+                log.warning("no new producer yet: %s", error)
+                why = error
+                time.sleep(self.RETRY_S)
+        raise StopError(
+            Exit.STUCK,
+            f"no transaction could be finished for {self._patience_s:g} s (delivery_timeout_s): {why}; what was not "
+            "committed is read again after a restart",
+        ) from why
+
+    def _count(self, result: str, closing_s: float) -> None:
+        now_s = time.monotonic()
+        self._metrics.transactions.labels(result).inc()
+        self._metrics.transaction_seconds.observe(now_s - self._began_s)
+        self._metrics.transaction_end_seconds.observe(now_s - closing_s)
+
+    def _end(self, *, committed: bool) -> None:
+        now_s = time.monotonic()
+        jobs, self._jobs = self._jobs, []
+        self._earliest_s = now_s + self._options.transaction_interval_s
+        self._closing_since_s = None
+        for job in jobs:
+            job.dropped = not committed
+            self._endings.put(Ending(job, now_s, committed=committed))
+
+
+def _next_offsets(jobs: Sequence[Job]) -> dict[Partition, int]:
+    """Return where each partition goes on after these, which came in its order."""
+    return {job.record.partition: job.record.offset + 1 for job in jobs}
