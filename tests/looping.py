@@ -1,0 +1,156 @@
+"""A main loop on a consumer that a test directs; everything else in it is real."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.making import PARTITION
+from worker.channel import Channel
+from worker.dead_letter_limits import DeadLetterGuard, DeadLetterLimits
+from worker.dead_letters import REASONS
+from worker.door import Door, DoorLimits
+from worker.jobs import Job, Partition, Record
+from worker.kafka_io import CommitRefused, Rebalance
+from worker.ledger import Ledger
+from worker.loop import LoopOptions, MainLoop
+from worker.metrics import Metrics
+from worker.ordering import Predecessors, by_key
+from worker.pipeline import Pipeline, Pulse, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from worker.delivery import Ending
+    from worker.kafka_io.rebalance import Kind, Offsets
+
+LONG_S = 60.0
+EVERY_TURN_S = 1e-9
+NEVER_S = 3600.0
+
+
+class Consumer:
+    """Gives what a test put there and notes what it was told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.happened: list[Rebalance] = []
+        self.commits: list[Offsets] = []
+        self.released: list[Offsets] = []
+        self.rewound: list[Offsets] = []
+        self.refusals = 0
+        self.paused = False
+
+    def tell(self, kind: Kind, *partitions: Partition) -> None:
+        self.happened.append(Rebalance(kind, frozenset(partitions or (PARTITION,)), self._release))
+
+    def poll(self, _timeout_s: float, max_records: int) -> list[Record]:
+        if self.paused:
+            return []
+        records, self.records = self.records[:max_records], self.records[max_records:]
+        return records
+
+    def rebalances(self) -> list[Rebalance]:
+        happened, self.happened = self.happened, []
+        return happened
+
+    def pause_all(self) -> None:
+        self.paused = True
+
+    def resume_all(self) -> None:
+        self.paused = False
+
+    def rewind(self, offsets: Offsets) -> None:
+        self.rewound.append(offsets)
+
+    def commit(self, offsets: Offsets) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise CommitRefused("the group is rebalancing")
+        self.commits.append(offsets)
+
+    def lag(self) -> Offsets:
+        return {PARTITION: len(self.records), Partition("requests", 9): 7}
+
+    def _release(self, offsets: Offsets) -> bool:
+        self.released.append(offsets)
+        return True
+
+
+class WatchedLedger(Ledger):
+    """Says when partitions begin to be given up, so that a stage of a test can wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.retiring = threading.Event()
+
+    def retire(self, partitions: Iterable[Partition]) -> None:
+        super().retire(partitions)
+        self.retiring.set()
+
+
+@dataclass
+class Bench:
+    """The loop, and what it is connected to."""
+
+    loop: MainLoop
+    consumer: Consumer
+    ledger: WatchedLedger
+    door: Door
+    inbox: Channel[Job]
+    endings: Channel[Ending]
+    metrics: Metrics
+    pipeline: Pipeline
+
+    def turn(self) -> None:
+        self.loop._turn()
+
+    def take(self, *records: Record) -> list[Job]:
+        """Have the partition assigned, if it is not, and the records received."""
+        if PARTITION not in self.ledger.partitions:
+            self.consumer.tell("assigned")
+        self.consumer.records += records
+        self.turn()
+        return self.inbox.take(0)
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"rerank_{name}", labels)
+
+
+def bench(
+    *stages: Callable[[Bench], None],
+    limit: int = 1_000_000,
+    dead_letters: DeadLetterLimits | None = None,
+    line_of: Callable[[Record], Hashable | None] = by_key,
+    **options: Any,
+) -> Bench:
+    """Make a loop that commits in every turn, unless told otherwise; each stage is given the bench."""
+    ledger, door, metrics = WatchedLedger(), Door(DoorLimits(max_in_flight_tokens=limit)), Metrics(REASONS)
+    inbox: Channel[Job] = Channel()
+    endings: Channel[Ending] = Channel()
+    made: Bench
+    pipeline = Pipeline([Stage(f"stage {at}", lambda body=body: body(made)) for at, body in enumerate(stages)])  # type: ignore[misc]
+    consumer: Any = Consumer()
+    given: dict[str, Any] = {
+        "commit_interval_s": EVERY_TURN_S,
+        "drain_timeout_s": LONG_S,
+        "hand_over_timeout_s": LONG_S,
+        **options,
+    }
+    loop = MainLoop(
+        consumer=consumer,
+        ledger=ledger,
+        predecessors=Predecessors(line_of),
+        door=door,
+        guard=DeadLetterGuard(dead_letters or DeadLetterLimits()),
+        pipeline=pipeline,
+        inbox=inbox,
+        endings=endings,
+        metrics=metrics,
+        pulse=Pulse(),
+        options=LoopOptions(**given),
+        max_poll_records=64,
+    )
+    made = Bench(loop, consumer, ledger, door, inbox, endings, metrics, pipeline)
+    return made
