@@ -1,0 +1,1 @@
+"""A small real model and real queries that ship with the package."""

@@ -1,0 +1,1 @@
+"""The recipe of the reference model: data, training and evaluation."""
