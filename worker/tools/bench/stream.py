@@ -1,0 +1,143 @@
+"""`rerank-worker bench stream`: pairs a second through a broker, against the bare scorer and two rivals in turns."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from worker.model.cross_encoder import load_model
+from worker.scheduler import token_budget
+from worker.tools.bench import rivals
+from worker.tools.bench.append_time import stamp_by_broker
+from worker.tools.bench.broker import bench_broker
+from worker.tools.bench.environment import Environment
+from worker.tools.bench.plot import draw_bars
+from worker.tools.bench.post import Post
+from worker.tools.bench.progress import progress
+from worker.tools.bench.report import Report
+from worker.tools.bench.requests import RequestMaker, renamed
+from worker.tools.bench.saturation import drain, warm
+from worker.tools.bench.scorer import Scorer
+from worker.tools.bench.served import served
+from worker.tools.bench.workload import load_workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from worker.kafka_io import KafkaOptions
+    from worker.model.options import Dtype
+    from worker.settings import Settings
+    from worker.tools.bench.broker import BenchBroker
+    from worker.tools.bench.saturation import Consuming, Request
+    from worker.tools.bench.stream_options import StreamOptions
+    from worker.tools.bench.workload import Pair
+
+_MOST_PAIRS = 20_000
+_LEAST_EVENTS = 10
+_WARM_EVENTS = 2
+
+
+def bench_stream(settings: Settings, options: StreamOptions) -> None:
+    """Measure and print. Raises StopError for options, a model, a file or a broker that cannot be used."""
+    options.check()
+    workload = load_workload(options.input, settings.events, pairs=_MOST_PAIRS, mean_tokens=options.mean_tokens)
+    environment = Environment()
+    model = load_model(settings.model)
+    # What was `auto` is decided once: on a busy machine the worker might come to another answer.
+    settings = dataclasses.replace(
+        settings, model=dataclasses.replace(settings.model, device=model.device, dtype=cast("Dtype", model.dtype))
+    )
+    environment.add_model(model)
+    environment.add(workload=workload.description, candidates=options.candidates, partitions=options.partitions)
+    report = Report("bench stream", environment)
+    maker = RequestMaker(workload)
+    with ExitStack() as stack, progress(2 + options.repeat) as advance:
+        advance("starting a broker")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
+        broker = stack.enter_context(bench_broker(settings.kafka, os.environ))
+        environment.add(broker=broker.name)
+        advance("starting the worker and its rivals", 1)
+        turns = _Turns(stack, broker, options.partitions)
+        for name in rivals.NAMES if options.rivals else ():
+            if (reason := rivals.why_not(name, settings.kafka)) is not None:
+                report.note(f"{name} was not measured: {reason}")
+                continue
+            turns.add(
+                name, functools.partial(rivals.rival, name, model=settings.model, device=model.device, folder=folder)
+            )
+        # Last, since it waits: the rivals load their models meanwhile.
+        turns.add("worker", functools.partial(served, settings, folder=folder, name="worker"))
+        turns.warm([maker.request(options.candidates) for _ in range(_WARM_EVENTS)])
+        model.warm_up()
+        scorer = Scorer(model, token_budget(settings.batch, model.device))
+        pairs, requests = _sized(scorer, maker, options)
+        environment.add(events_per_run=len(requests))
+        scored: list[float] = []
+        advance("measuring", 1)
+        for number in range(options.repeat):
+            scored.append(scorer.run(pairs).pairs_per_s)
+            turns.measure(requests, number)
+            advance(f"{number + 1} rounds of {options.repeat} done", 1)
+    _tell(report, scored, turns.pairs_per_s)
+    report.finish(options.json)
+    if options.plot is not None:
+        bars = {"bare scorer": scored, **turns.pairs_per_s}
+        medians = {name: sorted(runs)[len(runs) // 2] for name, runs in bars.items()}
+        draw_bars(options.plot, title="bench stream", y="pairs/s", values=medians)
+
+
+def _sized(scorer: Scorer, maker: RequestMaker, options: StreamOptions) -> tuple[list[Pair], list[Request]]:
+    """Return the pairs and the requests of them that the bare scorer works off in about the seconds of a run."""
+    maker.rewind()
+    probe = [pair for _ in range(_LEAST_EVENTS) for pair in maker.take(options.candidates)]
+    events = max(_LEAST_EVENTS, round(options.seconds * scorer.run(probe).pairs_per_s / options.candidates))
+    maker.rewind()
+    pairs = [pair for _ in range(events) for pair in maker.take(options.candidates)]
+    maker.rewind()
+    return pairs, [maker.request(options.candidates) for _ in range(events)]
+
+
+def _tell(report: Report, scored: list[float], streamed: dict[str, list[float]]) -> None:
+    report.add("stream.scorer.pairs_per_second", "pairs/s", scored)
+    for name, runs in streamed.items():
+        report.add(f"stream.{name}.pairs_per_second", "pairs/s", runs)
+    report.add_ratio("stream.vs_scorer", streamed["worker"], scored)
+    for name in rivals.NAMES:
+        if name in streamed:
+            report.add_ratio(f"stream.vs_{name}", streamed["worker"], streamed[name])
+
+
+class _Turns:
+    """Consumers with topics of their own, which idle while one of them works."""
+
+    def __init__(self, stack: ExitStack, broker: BenchBroker, partitions: int) -> None:
+        self.pairs_per_s: dict[str, list[float]] = {}
+        self._stack = stack
+        self._broker = broker
+        self._partitions = partitions
+        self._consumers: dict[str, tuple[Consuming, Post]] = {}
+
+    def add(self, name: str, start: Callable[[KafkaOptions], AbstractContextManager[Consuming]]) -> None:
+        kafka = self._stack.enter_context(self._broker.topics(partitions=self._partitions))
+        stamp_by_broker(kafka)
+        post = self._stack.enter_context(Post(kafka))
+        consumer = self._stack.enter_context(start(kafka))
+        self._consumers[name] = (consumer, post)
+        self.pairs_per_s[name] = []
+
+    def warm(self, requests: list[Request]) -> None:
+        for consumer, post in self._consumers.values():
+            warm(consumer, post, requests)
+
+    def measure(self, requests: list[Request], turn: int) -> None:
+        """Let each work off the requests, in another order each time."""
+        names = list(self._consumers)
+        for name in names if turn % 2 == 0 else reversed(names):
+            consumer, post = self._consumers[name]
+            self.pairs_per_s[name].append(drain(consumer, post, renamed(requests, turn)).pairs_per_s)

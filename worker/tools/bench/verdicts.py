@@ -1,0 +1,135 @@
+"""Judges results against what was measured: in budget or not, complete or not, and whether they say so truthfully."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+QUANTILES = (0.5, 0.99, 0.999)
+
+
+@dataclass(slots=True)
+class Flown:
+    """One event of an open-loop run and what came back. Times are seconds after the moment it was meant to be sent.
+
+    `came_s` is when its result was read, NaN where none came; `published_s` is the result's own timestamp. `copies`
+    counts the results, `result` is the first of them, `refused` the message of a dead letter.
+    """
+
+    candidates: int
+    budget_s: float
+    came_s: float = math.nan
+    published_s: float = math.nan
+    result: Any = None
+    copies: int = 0
+    refused: str | None = None
+
+    @property
+    def in_budget(self) -> bool:
+        """Whether its result was read within its budget."""
+        return self.came_s <= self.budget_s
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run amounts to. `faults` counts the results that say what is not so, by what it is."""
+
+    events: int = 0
+    in_budget: int = 0
+    claimed: int = 0
+    lost: int = 0
+    repeated: int = 0
+    refused: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    latencies_s: list[float] = field(default_factory=list)
+
+    @property
+    def share_in_budget(self) -> float:
+        """The share of all events, the lost ones included, whose result was read within its budget."""
+        return self.in_budget / self.events
+
+    @property
+    def mislabelled(self) -> int:
+        """How many results say what is not so."""
+        return self.faults.total()
+
+    def share_of(self, outcome: str) -> float:
+        """Return the share of all events with this outcome."""
+        return self.outcomes[outcome] / self.events
+
+    def quantiles_ms(self) -> list[float]:
+        """Return p50, p99 and p99.9 of the latency in milliseconds, each a value that occurred; a lost event's is inf.
+
+        So few events lie beyond p99.9 in a short run that it is the largest value there.
+        """
+        latencies = [*self.latencies_s, *[math.inf] * self.lost]
+        return [float(value) * 1000 for value in np.quantile(latencies, QUANTILES, method="inverted_cdf")]
+
+
+def tally(flown: Iterable[Flown], *, tolerance_s: float) -> Tally:
+    """Count a run. `tolerance_s` is what may lie between the worker's judgement and the timestamp of its result."""
+    counted = Tally()
+    for each in flown:
+        counted.events += 1
+        counted.in_budget += each.in_budget
+        counted.repeated += max(0, each.copies - 1)
+        if each.refused is not None:
+            counted.refused += 1
+        elif each.result is None:
+            counted.lost += 1
+        else:
+            counted.latencies_s.append(each.came_s)
+            counted.claimed += each.result["deadline_met"]
+            counted.outcomes[each.result["outcome"]] += 1
+            if fault := fault_of(each, tolerance_s):
+                counted.faults[fault] += 1
+    return counted
+
+
+def together(tallies: Sequence[Tally]) -> Tally:
+    """Return the sum of several runs."""
+    total = Tally()
+    for each in tallies:
+        for name in ("events", "in_budget", "claimed", "lost", "repeated", "refused"):
+            setattr(total, name, getattr(total, name) + getattr(each, name))
+        total.outcomes += each.outcomes
+        total.faults += each.faults
+        total.latencies_s += each.latencies_s
+    return total
+
+
+def fault_of(flown: Flown, tolerance_s: float) -> str | None:
+    """Return what a result says that is not so, or None.
+
+    `deadline_met` is false of a result that was read in time, and true of one published after its budget: the worker
+    decides before it publishes, so the timestamp may be later by `tolerance_s`.
+    """
+    result = flown.result
+    if result["deadline_met"] and flown.published_s > flown.budget_s + tolerance_s:
+        return "deadline_met, but published late"
+    if not result["deadline_met"] and flown.in_budget:
+        return "deadline missed, but read in time"
+    return _fault_of_ranking(result["outcome"], result["ranking"], flown.candidates)
+
+
+def _fault_of_ranking(outcome: str, ranking: Sequence[Any], candidates: int) -> str | None:
+    if sorted(row["previous_rank"] for row in ranking) != list(range(1, candidates + 1)):
+        return "not every candidate, once"
+    scores = [row["score"] for row in ranking if row["score"] is not None]
+    rest = [row["previous_rank"] for row in ranking[len(scores) :]]
+    if any(row["score"] is None for row in ranking[: len(scores)]):
+        return "an unscored candidate before a scored one"
+    if scores != sorted(scores, reverse=True):
+        return "not in the order of the scores"
+    if rest != sorted(rest):
+        return "unscored candidates not in their order"
+    expected = "reranked" if not rest else "partial" if scores else "passthrough"
+    return None if outcome == expected else f"called {outcome}, but {expected}"

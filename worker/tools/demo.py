@@ -1,0 +1,170 @@
+"""`rerank-worker demo`: a broker, a worker, real queries; shows what came back, how fast, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+
+from worker.exits import Exit
+from worker.kafka_io import Producer
+from worker.tools import demo_report
+from worker.tools.demo_place import Place, prepare
+from worker.tools.live_worker import LiveWorker, WorkerEndedError
+from worker.tools.round_trips import Event, Round, Traffic
+from worker.tools.steps import Steps
+from worker.tools.tail import Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+QUERIES = Path(__file__).parent.parent / "demo" / "queries.jsonl"
+
+_PIPED_WIDTH = 100
+_INTERRUPTED = 128 + signal.SIGINT
+# How long the two parts should last. What the first leaves over is in the second, which repeats the queries where the
+# machine is fast; on a slow one each query is still sent once.
+_ONE_BY_ONE_S = 8.0
+_BURST_S = 2.0
+_MOST_ROUNDS = 40
+_STOP_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What the command line says; None is for what the environment or the demo itself decides."""
+
+    bootstrap_servers: str | None = None
+    kafka_home: Path | None = None
+    model: str | None = None
+    http_port: int | None = None
+    show: int = 3
+    top: int = 8
+    keep_running: bool = False
+
+
+def demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
+    """Run the demo and return its exit status: that of the worker where it ended by itself, 130 after Ctrl-C.
+
+    Raises StopError where it cannot start. Every process that it starts ends with it.
+    """
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    signal.signal(signal.SIGTERM, _interrupt)
+    shown = _Demo(options, console)
+    try:
+        return shown.run(environ)
+    except WorkerEndedError as error:
+        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
+        return error.status
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        return Exit.OK if shown.serving else _INTERRUPTED
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+class _Demo:
+    def __init__(self, options: DemoOptions, console: Console) -> None:
+        self.serving = False
+        self._options = options
+        self._console = console
+        self._steps = Steps(console)
+
+    def run(self, environ: Mapping[str, str]) -> int:
+        events = [orjson.loads(line) for line in QUERIES.read_bytes().splitlines()]
+        pairs = sum(len(event["candidates"]) for event in events)
+        self._console.print(
+            f"[bold]rerank-worker demo[/bold]: {len(events)} shopping queries, {pairs:,} query-product pairs\n"
+        )
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-demo-")))
+            with self._steps.step("starting a broker") as step:
+                place = stack.enter_context(prepare(self._options, environ, folder))
+                step.done = f"broker: {place.broker}"
+            worker = LiveWorker(place.flags, url=place.url, log=folder / "worker.log")
+            stack.callback(worker.child.stop, grace_s=_STOP_WITHIN_S)
+            self._start(worker)
+            kafka = place.settings.kafka
+            tail = stack.enter_context(Tail(kafka, (kafka.result_topic, kafka.dead_letter_topic)))
+            with Producer(kafka) as producer:
+                rounds = self._send(events, Traffic(producer, tail, kafka, worker.check))
+            status = self._report(rounds, place, worker)
+            if self._options.keep_running and status == Exit.OK:
+                self._serve(worker, place)
+            return status
+
+    def _start(self, worker: LiveWorker) -> None:
+        with self._steps.step("the worker loads its model") as step:
+            worker.child.start()
+            build = worker.wait_for_model()
+            step.done = f"model: {build['model']} on {build['device']}, {build['dtype']}"
+        with self._steps.step("the worker joins its consumer group") as step:
+            worker.wait_until_ready()
+            step.done = f"worker ready, {worker.resident_bytes() / 1e6:,.0f} MB resident"
+
+    def _send(self, events: list[Event], traffic: Traffic) -> dict[str, Round]:
+        with self._steps.step("publishing queries one by one") as step:
+            first = traffic.one_by_one(
+                events,
+                lambda done: step.show(f"publishing queries one by one: {done} have come back"),
+                within_s=_ONE_BY_ONE_S,
+            )
+            step.done = f"{len(first.trips)} queries, each published when the one before had come back"
+        rounds = {"one by one": first}
+        if first.missing:
+            return rounds
+        burst = _burst(events, first)
+        with self._steps.step("publishing many queries at once") as step:
+            rounds["all at once"] = traffic.all_at_once(
+                burst, lambda done: step.show(f"published {len(burst)} queries at once: {done} have come back")
+            )
+            step.done = f"{len(burst)} queries, all published at once"
+        return rounds
+
+    def _report(self, rounds: Mapping[str, Round], place: Place, worker: LiveWorker) -> int:
+        """Print what came back and return the exit status."""
+        answered = {name: each for name, each in rounds.items() if each.answered}
+        if answered:
+            demo_report.show_lists(self._console, answered, self._options.show, self._options.top)
+            demo_report.show_figures(self._console, answered, place.settings.events.default_budget_ms)
+        self._console.print(
+            f"The worker holds {worker.resident_bytes() / 1e6:,.0f} MB of memory. Its metrics: {place.url}/metrics"
+        )
+        found = demo_report.troubles(rounds)
+        if found:
+            self._console.print(f"[red]{escape(found)}[/red]", soft_wrap=True)
+            self._console.print(f"The worker's last lines:\n{escape(worker.child.tail())}", soft_wrap=True)
+        return Exit.CRASH if found else Exit.OK
+
+    def _serve(self, worker: LiveWorker, place: Place) -> None:
+        """Leave everything running until Ctrl-C."""
+        where = " ".join(place.client_flags)
+        self._console.print(
+            "\nEverything keeps running until Ctrl-C. In other terminals:\n"
+            f"  rerank-worker watch {where}\n  rerank-worker publish {where} {QUERIES}\n  curl {place.url}/metrics",
+            soft_wrap=True,
+            markup=False,
+        )
+        self.serving = True
+        while True:
+            worker.check()
+            worker.child.wait(1.0)
+
+
+def _burst(events: Sequence[Event], first: Round) -> list[Event]:
+    """Return the events that the first round left over, and all of them again while they would not last long enough."""
+    burst = list(events[len(first.trips) :])
+    wanted = min(_BURST_S * len(first.trips) / first.took_s, _MOST_ROUNDS * len(events))
+    while not burst or len(burst) + len(events) / 2 < wanted:
+        burst.extend(events)
+    return burst

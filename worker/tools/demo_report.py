@@ -1,0 +1,59 @@
+"""What the demo prints of its round trips: lists before and after, figures, and what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from worker.tools import figures
+from worker.tools.lists import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from worker.tools.round_trips import Round, Trip
+
+
+def show_lists(console: Console, rounds: Mapping[str, Round], queries: int, top: int) -> None:
+    """Print the top of the first few queries' lists, before and after side by side."""
+    for trip in _each_once(rounds)[:queries]:
+        found = figures.quality([trip])
+        gain = f"  NDCG@10 {found[0]:.2f} → {found[1]:.2f}" if found else ""
+        console.print(f"\n[bold]{escape(trip.event['query'])}[/bold]{gain}")
+        console.print(side_by_side(trip.event, trip.result["ranking"], top))
+
+
+def show_figures(console: Console, rounds: Mapping[str, Round], default_budget_ms: float) -> None:
+    """Print the quality over all queries, and the figures of each round; every round has an answered trip."""
+    if found := figures.quality(_each_once(rounds)):
+        before, after, lists = found
+        console.print(
+            "\nrel: judged relevance; 1 exact, 0.1 substitute, 0.01 complement, 0 irrelevant.\n"
+            f"Mean NDCG@10 of {lists} queries: [bold]{before:.3f} before, {after:.3f} after[/bold]."
+        )
+    console.print(figures.table(rounds, default_budget_ms))
+
+
+def troubles(rounds: Mapping[str, Round]) -> str:
+    """Return what did not come back as it should, a line each; empty where everything did."""
+    found = []
+    for name, each in rounds.items():
+        if each.missing:
+            names = ", ".join(trip.event["request_id"] for trip in each.missing[:5])
+            found.append(f"{name}: {len(each.missing)} of {len(each.trips)} results are missing, the first: {names}")
+        found.extend(
+            f"{name}: {trip.event['request_id']} is a dead letter: {trip.dead_letter}" for trip in each.refused
+        )
+    return "\n".join(found)
+
+
+def _each_once(rounds: Mapping[str, Round]) -> list[Trip]:
+    """Return the first answered trip of each query."""
+    found: dict[str, Trip] = {}
+    for each in rounds.values():
+        for trip in each.answered:
+            found.setdefault(trip.event["query"], trip)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""What an operator does with dead letters: list them, look at one, send them back."""

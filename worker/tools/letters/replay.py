@@ -1,0 +1,67 @@
+"""`rerank-worker replay`: sends dead letters back to where they came from, and remembers how far it came."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from worker.exits import Exit, StopError
+from worker.signals import StopSignals
+from worker.tools.letters.choice import choose, why_not
+from worker.tools.letters.outlets import Outlets
+from worker.tools.letters.rows import Rows, counted, read_or_say
+from worker.tools.letters.sending import Sending
+from worker.tools.letters.topic import LetterTopic
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.tools.letters.choice import Choice
+    from worker.tools.letters.options import ReplayOptions
+
+
+def replay(settings: Settings, options: ReplayOptions) -> None:
+    """Send the chosen dead letters back, from where the last replay came to until where the topic ends now.
+
+    Raises StopError; what was acknowledged until then is remembered.
+    """
+    kafka = settings.kafka
+    choice = choose(options, time.time())
+    if options.to == kafka.dead_letter_topic:
+        raise StopError(Exit.USAGE, f"--to: expected another topic than the dead-letter topic, got {options.to!r}")
+    group = f"{kafka.group_id}-replay"
+    with LetterTopic(kafka, choice, progress_group=group, from_beginning=options.from_beginning) as topic:
+        if topic.ended:
+            print(
+                f"nothing to replay: {kafka.dead_letter_topic} has nothing there that group {group} has not read; "
+                "--from-beginning reads everything again"
+            )
+        elif options.dry_run:
+            _dry_run(topic, choice, options)
+        else:
+            with Outlets(kafka, options.to) as outlets:
+                signals = StopSignals()
+                signals.install()
+                Sending(topic, outlets, choice, options).run(signals.asked)
+
+
+def _dry_run(topic: LetterTopic, choice: Choice, options: ReplayOptions) -> None:
+    rows, counts = Rows(options.rows), Counter[tuple[str, ...]]()
+    while not topic.ended:
+        for record in topic.poll():
+            letter = read_or_say(record)
+            if letter is None or not choice.takes(record, letter):
+                continue
+            skipped = why_not(letter, options.max_replays)
+            fate = f"skipped: {skipped}" if skipped else f"to {options.to or letter.partition.topic}"
+            rows.add(record, letter, fate)
+            counts[letter.reason, fate] += 1
+    out = Console(highlight=False)
+    if counts:
+        out.print(rows.table(), "", counted(counts, "reason", "replay"), sep="\n")
+    if line := rows.left_out():
+        out.print(Text(line, style="dim"))
+    print(f"dry run: {counts.total()} dead letters were chosen, nothing was sent")
