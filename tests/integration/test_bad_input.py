@@ -1,0 +1,90 @@
+"""Bad input of every kind becomes a dead letter, and the stream goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.line import event
+from worker.dead_letters import read
+from worker.exits import Exit
+from worker.jobs import Partition, Record
+
+if TYPE_CHECKING:
+    from kafka.consumer.fetcher import ConsumerRecord
+
+    from tests.integration.line import Line
+
+pytestmark = pytest.mark.broker
+
+BAD: dict[str, tuple[bytes | None, str]] = {
+    "tombstone": (None, "tombstone"),
+    "nothing": (b"", "not_json"),
+    "not UTF-8": (b'{"query": "\xff"}', "not_utf8"),
+    "not JSON": (b"{query: drill}", "not_json"),
+    "NaN": (json.dumps(event(1, budget_ms=float("nan"))).encode(), "not_json"),
+    "a list": (b"[]", "schema"),
+    "wrong types": (json.dumps({**event(1), "query": 7}).encode(), "schema"),
+    "no candidates": (json.dumps({**event(1), "candidates": []}).encode(), "schema"),
+    "too many candidates": (json.dumps(event(1, candidates=1001)).encode(), "schema"),
+    "empty query": (json.dumps({**event(1), "query": " "}).encode(), "schema"),
+    "duplicate ids": (
+        json.dumps({**event(1), "candidates": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}).encode(),
+        "duplicate_ids",
+    ),
+    "oversize text": (json.dumps(event(1, words=10_000)).encode(), "text_too_long"),
+    "deep nesting": (b'{"query":' + b"[" * 5000 + b"]" * 5000 + b"}", "too_deep"),
+}
+
+
+def _as_record(found: ConsumerRecord) -> Record:
+    partition = Partition(found.topic, found.partition)
+    return Record(partition, found.offset, found.timestamp, found.key, found.value, tuple(found.headers))
+
+
+def test_every_kind_of_bad_input_is_kept_with_its_reason_and_the_rest_is_reranked(line: Line) -> None:
+    worker = line.start()
+    values = [value for value, _ in BAD.values()]
+    sent = line.publish([event(1), *values, event(2)], headers=[("x", b"1"), ("traceparent", b"00-1")])
+    results = line.read(line.results, 2)
+    assert {json.loads(result.value)["request_id"] for result in results} == {"r1", "r2"}
+    letters = {}
+    for found in line.read(line.dead_letters, len(BAD)):
+        letter = read(_as_record(found))
+        letters[letter.partition.number, letter.offset] = letter
+        assert letter.headers == [("x", b"1"), ("traceparent", b"00-1")]
+        assert letter.message
+    assert len(letters) == len(BAD)
+    for (value, reason), place in zip(BAD.values(), sent[1:-1], strict=True):
+        assert (letters[place].value, letters[place].reason) == (value, reason)
+    worker.until("all are counted", lambda: worker.metric("rerank_dead_letters_total") == len(BAD))
+    worker.until("all are committed", lambda: sum(filter(None, line.committed().values())) == len(BAD) + 2)
+
+
+def test_null_headers_do_not_stop_an_event(line: Line) -> None:
+    line.start()
+    # The client cannot send a null header; what it would do with one is pinned in tests/kafka_io.
+    line.publish([event(1)], headers=[("empty", b"")])
+    line.read(line.results, 1)
+
+
+@pytest.mark.apache  # the embedded broker has a limit of its own
+def test_a_record_of_10_mb_becomes_a_dead_letter_without_it_where_the_topic_refuses_that(line: Line) -> None:
+    line.start()
+    big = json.dumps(event(1, metadata="x" * 10_000_000)).encode()
+    ((partition, offset), _) = line.publish([big, event(2)])
+    assert len(line.read(line.results, 1)) == 1
+    letter = read(_as_record(line.read(line.dead_letters, 1)[0]))
+    assert (letter.partition, letter.offset) == (Partition(line.requests, partition), offset)
+    assert letter.reason == "too_large"
+    assert letter.message == f"event: expected at most 4194304 bytes, got {len(big)}"
+    assert letter.value is None
+    assert (letter.value_dropped or "").startswith(f"bytes={len(big)} sha256=")
+
+
+def test_a_dead_letter_topic_that_is_missing_stops_the_worker_before_it_reads(line: Line) -> None:
+    worker = line.start(wait=False, dead_letter_topic="no-such-topic")
+    assert worker.wait(60) == Exit.TOPIC
+    assert "no-such-topic" in worker.tail()

@@ -1,0 +1,89 @@
+"""Latency budgets through a real broker: what cannot be in time is degraded, and says so."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.line import event
+
+if TYPE_CHECKING:
+    from tests.integration.line import Line
+
+pytestmark = pytest.mark.broker
+
+# Some 40,000 tokens: many seconds of work for two cores.
+LARGE = {"candidates": 200, "words": 100}
+
+
+def _results(line: Line, count: int) -> dict[str, dict[str, Any]]:
+    return {
+        result["request_id"]: result for result in (json.loads(found.value) for found in line.read(line.results, count))
+    }
+
+
+def _scored(result: dict[str, Any]) -> list[int]:
+    """Return the previous ranks of the candidates that have a score, which must come before the others."""
+    scored = [each["previous_rank"] for each in result["ranking"] if each["score"] is not None]
+    rest = [each["previous_rank"] for each in result["ranking"] if each["score"] is None]
+    assert [each["previous_rank"] for each in result["ranking"]] == scored + rest
+    assert rest == sorted(rest)
+    assert [each["score"] for each in result["ranking"][: len(scored)]] == sorted(
+        (each["score"] for each in result["ranking"][: len(scored)]), reverse=True
+    )
+    return sorted(scored)
+
+
+def test_partial_scores_the_first_candidates_and_leaves_the_others_in_their_order_behind_them(line: Line) -> None:
+    worker = line.start(on_overload="partial", dtype="float32", cpu_threads=1)
+    line.publish([event(1, **LARGE, budget_ms=2000), event(2, budget_ms=600_000), event(3, budget_ms=0.001)])
+    results = _results(line, 3)
+    partial = results["r1"]
+    assert (partial["outcome"], partial["reason"]) == ("partial", "no_time")
+    scored = _scored(partial)
+    assert scored == list(range(1, len(scored) + 1))
+    assert 0 < len(scored) < 200
+    assert (results["r2"]["outcome"], len(_scored(results["r2"]))) == ("reranked", 5)
+    assert (results["r3"]["outcome"], results["r3"]["reason"], _scored(results["r3"])) == ("passthrough", "no_time", [])
+    assert not results["r3"]["deadline_met"]
+    worker.until("all are counted", lambda: worker.metric("rerank_deadlines_total") == 3)
+    for outcome in ("reranked", "partial", "passthrough"):
+        assert worker.metric("rerank_events_total", outcome=outcome) == 1
+    assert worker.metric("rerank_dispatch_total") == worker.metric("rerank_batch_pairs_count")
+
+
+def test_passthrough_gives_the_list_as_it_came(line: Line) -> None:
+    line.start(on_overload="passthrough", dtype="float32", cpu_threads=1)
+    line.publish([event(1, **LARGE, budget_ms=1000), event(2, budget_ms=600_000)])
+    results = _results(line, 2)
+    assert (results["r1"]["outcome"], _scored(results["r1"])) == ("passthrough", [])
+    assert [each["previous_rank"] for each in results["r1"]["ranking"]] == list(range(1, 201))
+    assert results["r1"]["deadline_met"]
+    assert results["r2"]["outcome"] == "reranked"
+
+
+def test_score_scores_everything_and_admits_that_it_is_late(line: Line) -> None:
+    line.start(on_overload="score")
+    line.publish([event(1, candidates=20, words=40, budget_ms=1), event(2, budget_ms=600_000)])
+    results = _results(line, 2)
+    assert (results["r1"]["outcome"], results["r1"]["reason"], len(_scored(results["r1"]))) == (
+        "reranked",
+        "complete",
+        20,
+    )
+    assert not results["r1"]["deadline_met"]
+    assert results["r2"]["deadline_met"]
+
+
+def test_an_event_from_long_ago_or_from_the_future_is_no_trouble(line: Line) -> None:
+    line.start(on_overload="partial")
+    line.publish([event(1)], timestamp_ms=1_000)
+    ahead_ms = int(time.time() * 1000) + 1_800_000  # the broker itself refuses more than an hour
+    line.publish([event(2, budget_ms=60_000)], timestamp_ms=ahead_ms)
+    results = _results(line, 2)
+    assert (results["r1"]["outcome"], results["r1"]["deadline_met"]) == ("passthrough", False)
+    assert (results["r2"]["outcome"], results["r2"]["deadline_met"]) == ("reranked", True)
+    assert results["r2"]["timing_ms"]["total"] < 60_000

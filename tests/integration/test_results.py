@@ -1,0 +1,96 @@
+"""Requests in, results out: order, headers, scores."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.line import SHIPPED_MODEL, event
+from worker.contract import Contract, load_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.line import Line
+
+pytestmark = pytest.mark.broker
+
+
+def _reference_logits(model: Path, request: dict[str, Any]) -> dict[str, float]:
+    """Score each pair by itself with transformers, nothing of the worker between."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    cross_encoder = AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32).eval()
+    logits = {}
+    with torch.inference_mode():
+        for candidate in request["candidates"]:
+            inputs = tokenizer(request["query"], candidate["text"], truncation=True, return_tensors="pt")
+            logits[candidate["id"]] = float(cross_encoder(**inputs).logits[0, 0])
+    return logits
+
+
+def test_each_list_comes_back_in_the_models_order_with_its_key_and_headers(line: Line) -> None:
+    line.start(dtype="float32")
+    requests = [event(number, metadata={"page": number}) for number in range(20)]
+    headers = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("x", b"1"), ("x", b"2")]
+    sent = line.publish(requests, headers=headers)
+    results = line.read(line.results, len(requests))
+    contract = Contract(load_schema("rerank-result.v1.json"))
+    by_id = {json.loads(result.value)["request_id"]: result for result in results}
+    assert len(results) == len(by_id) == len(requests)
+    for number, (request, (partition, offset)) in enumerate(zip(requests, sent, strict=True)):
+        record = by_id[request["request_id"]]
+        result = json.loads(record.value)
+        assert contract.is_valid(result)
+        assert record.key == f"k{number % 7}".encode()
+        assert record.headers == headers
+        assert result["source"] == {"topic": line.requests, "partition": partition, "offset": offset}
+        assert result["metadata"] == {"page": number}
+        assert (result["outcome"], result["query"]) == ("reranked", request["query"])
+        logits = _reference_logits(SHIPPED_MODEL, request)
+        assert [each["id"] for each in result["ranking"]] == sorted(logits, key=logits.__getitem__, reverse=True)
+        for each in result["ranking"]:
+            assert each["logit"] == pytest.approx(logits[each["id"]], abs=1e-4)
+
+
+def test_results_of_a_key_keep_the_order_of_their_requests(line: Line) -> None:
+    line.start(tokenizer_threads=4, batch_tokens=512)
+    # Later events with less time go first through the scheduler, and small ones overtake large ones.
+    requests = [event(number, candidates=1 + number % 40, budget_ms=60_000 - 500 * number) for number in range(100)]
+    line.publish(requests)
+    results = line.read(line.results, len(requests))
+    for key in {result.key for result in results}:
+        numbers = [int(json.loads(result.value)["request_id"][1:]) for result in results if result.key == key]
+        assert numbers == sorted(numbers)
+        assert len(numbers) > 10
+
+
+def test_only_the_best_are_returned_where_a_request_asks_for_few(line: Line) -> None:
+    line.start()
+    line.publish([event(1, candidates=10, top_k=3)])
+    (result,) = line.read(line.results, 1)
+    ranking = json.loads(result.value)["ranking"]
+    assert [each["rank"] for each in ranking] == [1, 2, 3]
+
+
+def test_a_result_says_whether_its_budget_was_met(line: Line) -> None:
+    worker = line.start()
+    line.publish([event(1, budget_ms=60_000), event(2, budget_ms=0.001)])
+    results = [json.loads(record.value) for record in line.read(line.results, 2)]
+    assert {result["request_id"]: result["deadline_met"] for result in results} == {"r1": True, "r2": False}
+    worker.until("both are counted", lambda: worker.metric("rerank_deadlines_total") == 2)
+    assert worker.metric("rerank_deadlines_total", met="true") == 1
+    assert worker.metric("rerank_pairs_total") == 10
+
+
+def test_the_probes_follow_the_life_of_the_worker(line: Line) -> None:
+    worker = line.start(wait=False)
+    worker.until("it listens", lambda: worker.get("/livez")[0] == 200)
+    worker.until_ready()
+    assert worker.get("/livez") == (200, "ok\n")
+    worker.until("it has its partitions", lambda: worker.metric("rerank_partitions_assigned") == 3)
+    assert worker.metric("rerank_build_info", device="cpu") == 1
