@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worker.model.openvino_model import library
+from worker.model.openvino_model import core, library
 from worker.model.openvino_proof import Reference
 from worker.model.rows import Rows
 from worker.model.source import digest, first_line
@@ -56,7 +56,7 @@ class ConversionCache:
         self._folder = Path(folder).expanduser() if folder else user_cache(os.environ)
         self._entry = self._folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', source.name.id)}-{key}"
 
-    def read(self, core: Any) -> Conversion | None:
+    def read(self) -> Conversion | None:
         """Return what is kept; None where nothing is, or nothing that can be used."""
         if not self._entry.exists():
             return None
@@ -66,7 +66,7 @@ class ConversionCache:
                 logits, positions = proof["logits"], int(proof["positions"])
             rows = Rows(ids, np.cumsum(lengths) - lengths, lengths, splits, np.array([0, len(lengths)]))
             # The weights are mapped, not read: replicas of one machine share their pages.
-            return Conversion(core.read_model(self._entry / _MODEL), Reference(rows, logits), positions)
+            return Conversion(core().read_model(self._entry / _MODEL), Reference(rows, logits), positions)
         except Exception as error:
             self.discard(first_line(error))
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from worker.model.backend import Loaded
 from worker.model.device import WORTHWHILE, Placement
 from worker.model.openvino_cache import Conversion, ConversionCache
-from worker.model.openvino_model import compile_model, convert, has_bfloat16, library
+from worker.model.openvino_model import compile_model, convert, core, has_bfloat16
 from worker.model.openvino_padded import OpenVinoPadded
 from worker.model.openvino_proof import Reference, UnfitError, proof_rows
 from worker.model.source import first_line
@@ -35,12 +35,12 @@ def load_openvino(options: ModelOptions, source: Source, config: Any, tokenizer:
     Raises UnfitError where it cannot be run so, StopError where the model itself cannot be used.
     """
     try:
-        core = library().Core()
+        core()
     except Exception as error:
         raise UnfitError(f"it cannot be started: {first_line(error)}") from error
-    fitting = _Fitting(core, options, tokenizer.pad_id, int(config.vocab_size))
+    fitting = _Fitting(options, tokenizer.pad_id, int(config.vocab_size))
     cache = ConversionCache(options.openvino_cache, source)
-    kept = cache.read(core)
+    kept = cache.read()
     if kept is not None:
         try:
             return fitting.fit(kept)
@@ -74,7 +74,6 @@ def _convert(source: Source, config: Any, tokenizer: PairTokenizer) -> Conversio
 class _Fitting:
     """Compiles a converted model in the numbers that are asked for, or worth it."""
 
-    core: Any
     options: ModelOptions
     pad_id: int
     vocabulary: int
@@ -89,7 +88,7 @@ class _Fitting:
 
     def _choose(self, conversion: Conversion) -> tuple[Backend, str, str]:
         float32 = self._prove(conversion, "float32")
-        if not has_bfloat16(self.core):
+        if not has_bfloat16():
             return float32, "float32", "the processor has no bfloat16"
         try:
             bfloat16 = self._prove(conversion, "bfloat16")
@@ -101,10 +100,10 @@ class _Fitting:
         return float32, "float32", f"the processor has bfloat16, but at {gain:.1f} times the speed of float32"
 
     def _prove(self, conversion: Conversion, dtype: str) -> Backend:
-        if dtype == "bfloat16" and not has_bfloat16(self.core):
+        if dtype == "bfloat16" and not has_bfloat16():
             raise UnfitError("the processor has no bfloat16")
         try:
-            compiled = compile_model(self.core, conversion.model, dtype, self.options.cpu_threads)
+            compiled = compile_model(conversion.model, dtype, self.options.cpu_threads)
         except Exception as error:
             raise UnfitError(f"it cannot be compiled: {first_line(error)}") from error
         backend = OpenVinoPadded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,16 @@ def library() -> Any:
     import openvino
 
     return openvino
+
+
+@functools.cache
+def core() -> Any:
+    """Return this process's openvino.Core, which is never freed.
+
+    It lays a stack of its own under the thread's signal handlers and on its end puts back the one before: of two that
+    end in the order in which they began, the later puts back a freed stack, and the next signal ends the process.
+    """
+    return library().Core()
 
 
 class _Logits(torch.nn.Module):
@@ -76,12 +87,12 @@ def _mask_with_numbers(model: Any) -> None:
     model.set_attn_implementation(_ATTENTION)
 
 
-def has_bfloat16(core: Any) -> bool:
+def has_bfloat16() -> bool:
     """Return whether OpenVINO multiplies bfloat16 on this processor; it would take float32 without a word."""
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def compile_model(core: Any, model: Any, dtype: str, threads: int | None) -> Any:
+def compile_model(model: Any, dtype: str, threads: int | None) -> Any:
     """Return an openvino.CompiledModel that computes in "float32" or "bfloat16", one forward pass at a time.
 
     One stream of all threads: two streams of half the threads, with two groups under way, had at best the same rate on
@@ -96,4 +107,4 @@ def compile_model(core: Any, model: Any, dtype: str, threads: int | None) -> Any
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    return core.compile_model(model, "CPU", settings)
+    return core().compile_model(model, "CPU", settings)
