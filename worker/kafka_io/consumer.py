@@ -37,7 +37,7 @@ _JOIN_S = 0.05  # a join is taken up inside poll, and takes it a moment to be
 class CommitRefused(Exception):  # noqa: N818 - it is the group's word, and the worker goes on
     """The offsets were not committed and will be read again, unless a later commit covers them.
 
-    The group is rebalancing, has gone on without this member, or did not answer in time.
+    The group is rebalancing, has gone on without this member, or could not be asked in time.
     """
 
 
@@ -109,7 +109,7 @@ class Consumer:
         except kafka_errors.KafkaError as error:
             if isinstance(error.__cause__, HandOver):
                 return []
-            if getattr(error, "retriable", False):
+            if error.retriable:
                 log.warning("poll: %s", error)
                 time.sleep(_RETRY_S)
                 return []
@@ -163,6 +163,8 @@ class Consumer:
         except kafka_errors.KafkaTimeoutError as error:
             raise CommitRefused(f"no answer within {_COMMIT_WITHIN_S:g} s") from error
         except kafka_errors.KafkaError as error:
+            if error.retriable:  # the client tries again, but not where it looks for the group's coordinator
+                raise CommitRefused(f"{type(error).__name__}: {error}") from error
             raise running_trouble(error, self._options) from error
 
     @contextmanager
@@ -187,14 +189,22 @@ class Consumer:
             for name in self._client.assignment()
             if (partition := self._partition(name)) in offsets
         }
-        try:
-            known = self._client._coordinator.fetch_committed_offsets(  # noqa: SLF001 - all of them in one request
-                list(names), timeout_ms=int(_REWIND_WITHIN_S * 1000)
-            )
-        except kafka_errors.KafkaError as error:
-            raise running_trouble(error, self._options) from error
+        known = self._committed(list(names))
         for name, offset in names.items():
             self._client.seek(name, known[name].offset if name in known else offset)
+
+    def _committed(self, names: list[Any]) -> Any:
+        """Return what is committed of each partition; raises StopError where the broker does not say in time."""
+        give_up_s = time.monotonic() + _REWIND_WITHIN_S
+        while True:
+            left_ms = max(1, int((give_up_s - time.monotonic()) * 1000))
+            try:
+                # Not committed(), which asks for one partition at a time.
+                return self._client._coordinator.fetch_committed_offsets(names, timeout_ms=left_ms)  # noqa: SLF001
+            except kafka_errors.KafkaError as error:
+                if not error.retriable or time.monotonic() >= give_up_s:
+                    raise running_trouble(error, self._options) from error
+                time.sleep(_RETRY_S)
 
     def lag(self) -> dict[Partition, int]:
         """Return how many records of each partition were not received yet, where the broker has said so."""
