@@ -19,6 +19,7 @@ _START_WITHIN_S = 120.0
 _LOOK_S = 0.2
 # The first results come while batches fill and caches are cold: counting begins with the last of this share of them.
 _SKIPPED = 0.1
+_RESOLUTION_S = 0.001
 
 
 class Consuming(Protocol):
@@ -83,14 +84,13 @@ def _answers(consumer: Consuming, post: Post, requests: Sequence[Request], patie
 
 
 def rates(results: Sequence[tuple[float, int]]) -> Drained:
-    """Return the rates of results given as (seconds, pairs), from the last of the first tenth to the very last."""
+    """Return the rates of results given as (seconds, pairs), from the last of the first tenth to the very last.
+
+    Results of one moment count as a millisecond apart, the resolution of their timestamps.
+    """
     ordered = sorted(results)
     first = max(1, round(_SKIPPED * len(ordered)))
-    took_s = ordered[-1][0] - ordered[first - 1][0]
-    if took_s <= 0:
-        raise StopError(
-            Exit.CRASH, f"all of {len(results)} results came within a millisecond; measure for longer: --seconds"
-        )
+    took_s = max(_RESOLUTION_S, ordered[-1][0] - ordered[first - 1][0])
     counted = ordered[first:]
     return Drained(len(counted) / took_s, sum(pairs for _, pairs in counted) / took_s)
 
