@@ -17,11 +17,11 @@ with warnings.catch_warnings():
     from kafka import KafkaAdminClient
     from kafka.admin import NewTopic
 
-    from worker.kafka_io.sockets import close_failed_connections
+    from worker.kafka_io.sockets import close_sockets
     from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
 
 # The tests have clients of their own, which outlive brokers: their sockets must not warn in some later test.
-close_failed_connections()
+close_sockets()
 
 _UNPACKED = Path(__file__).resolve().parent.parent.parent / "shared" / "kafka"
 _NO_APACHE = "needs Apache Kafka: unpack a release and set KAFKA_HOME to it"

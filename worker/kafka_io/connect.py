@@ -18,7 +18,7 @@ from worker.kafka_io.errors import connection_trouble
 from worker.kafka_io.options import KafkaOptions
 from worker.kafka_io.quiet import quiet_client
 from worker.kafka_io.security import security_settings
-from worker.kafka_io.sockets import close_failed_connections
+from worker.kafka_io.sockets import close_sockets
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def connect(make: Callable[..., T], options: KafkaOptions, **settings: Any) -> T
     `connect_timeout_s`. What a failed attempt has opened is closed.
     """
     quiet_client()
-    close_failed_connections()
+    close_sockets()
     settings = {**_common(options), **settings}
     give_up_s = time.monotonic() + options.connect_timeout_s
     attempt_s = _FIRST_ATTEMPT_S
