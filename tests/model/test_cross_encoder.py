@@ -86,7 +86,7 @@ def test_logits_come_back_slice_by_slice_with_counts_of_tokens(bert: Path) -> No
     np.testing.assert_allclose(parts[2], whole[5:30], atol=1e-5)
     lengths = np.diff(pairs.offsets)
     assert flight.tokens == lengths[30:42].sum() + lengths[0] + lengths[5:30].sum()
-    assert flight.padding == 0
+    assert 0 < flight.padding < 64  # what fills a stream up
     assert flight.failures == {}
 
 

@@ -43,7 +43,7 @@ PAD, BAD = 9, 66
 @pytest.fixture
 def padded(make_family: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model that torch pads, on a processor that seems to have AMX."""
-    monkeypatch.setattr(backends, "cpu_flags", lambda: frozenset({"amx_tile"}))
+    monkeypatch.setattr(backends, "has_matrix_unit", lambda: True)
     return make_family("distilbert")
 
 
@@ -153,7 +153,7 @@ def test_auto_takes_openvino_for_what_torch_would_pad_on_a_processor_with_amx(
     assert load(padded, backend="auto").backend_name == "openvino"
     assert load(padded, backend="auto", dtype="float16").backend_name == "torch"
     assert load(bert, backend="auto").backend_name == "torch"
-    monkeypatch.setattr(backends, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(backends, "has_matrix_unit", lambda: False)
     assert load(padded, backend="auto").backend_name == "torch"
 
 

@@ -72,8 +72,9 @@ def test_a_stream_holds_every_pair_with_its_types_and_positions(lengths: list[in
     rows, encoder = _rows(*lengths), FirstIds()
     scored = _flat(encoder, 10_000).start(rows).finish()
     assert scored.logits.tolist() == rows.ids[rows.starts].tolist()
-    assert (scored.tokens, scored.padding) == (sum(lengths), 0)
+    assert (scored.tokens, scored.padding) == (sum(lengths), len(encoder.streams[0].ids) - sum(lengths))
     [stream] = encoder.streams
+    assert len(stream.ids) == len(stream.types) == len(stream.positions)
     begin = 0
     for start, pairs, length in stream.runs:
         assert start == begin
@@ -84,6 +85,23 @@ def test_a_stream_holds_every_pair_with_its_types_and_positions(lengths: list[in
             assert stream.types[pair].tolist() == [0] * split + [1] * (length - split)
         begin += pairs * length
     assert begin == sum(lengths)
+
+
+def test_streams_have_few_sizes_since_each_has_kernels_of_its_own() -> None:
+    encoder = FirstIds()
+    for tokens in range(1, 2001):
+        assert _flat(encoder, 10_000).start(_rows(tokens)).finish().tokens == tokens
+    sizes = {len(stream.ids) for stream in encoder.streams}
+    assert len(sizes) < 50
+    assert all(size - tokens < 64 for tokens, size in enumerate((len(each.ids) for each in encoder.streams), 1))
+    firsts = {
+        len(_flat(encoder).stream(rows, np.arange(len(rows))).firsts) for rows in map(_pairs_of_two, range(1, 200))
+    }
+    assert len(firsts) == 25
+
+
+def _pairs_of_two(count: int) -> Rows:
+    return _rows(*[2] * count)
 
 
 def test_a_pair_that_fails_is_isolated() -> None:
@@ -139,5 +157,5 @@ def test_a_model_whose_logits_differ_without_padding_is_padded(
 def test_a_decoder_is_padded() -> None:
     tokenizer: Any = type("Tokenizer", (), {"pad_id": 0, "token_types": True})
     model = _model()
-    assert isinstance(make_backend(model, tokenizer, None), TorchFlat)
-    assert isinstance(make_backend(_model(is_decoder=True), tokenizer, None), TorchPadded)
+    assert isinstance(make_backend(model, tokenizer, None, 64), TorchFlat)
+    assert isinstance(make_backend(_model(is_decoder=True), tokenizer, None, 64), TorchPadded)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from worker.model.backend import NonFiniteLogitError
 from worker.model.cross_encoder import Flight
-from worker.model.rows import Rows, groups_of, pad
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, widths_for
 from worker.model.torch_padded import TorchPadded
 from worker.model.torch_work import is_sticky
 
@@ -58,8 +58,8 @@ def rows(*pairs: list[int], bounds: list[int] | None = None) -> Rows:
     )
 
 
-def backend(model: Sums, group_tokens: int = 1_000) -> TorchPadded:
-    return TorchPadded(model, pad_id=PAD, token_types=False, group_tokens=group_tokens)
+def backend(model: Sums, group_tokens: int = 1_000, widths: Widths = AS_LONG_AS_ROWS) -> TorchPadded:
+    return TorchPadded(model, pad_id=PAD, token_types=False, group_tokens=group_tokens, widths=widths)
 
 
 def test_rows_come_back_in_their_own_order() -> None:
@@ -143,10 +143,25 @@ def test_rows_are_padded_on_the_right_with_the_models_padding() -> None:
     assert not padded.full
 
 
-@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
-def test_groups_hold_every_row_once_within_the_limit(lengths: list[int], limit: int) -> None:
-    groups = list(groups_of(np.array(lengths, np.int64), limit))
+def test_rows_are_padded_to_widths_that_are_seen_again_but_not_beyond_the_models_positions() -> None:
+    widths = Widths(multiple=4, most=10)
+    assert [widths.of(longest) for longest in (1, 4, 5, 8, 9, 10)] == [4, 4, 8, 8, 10, 10]
+    assert [AS_LONG_AS_ROWS.of(longest) for longest in (1, 5)] == [1, 5]
+    assert widths_for("bfloat16", 64).of(33) == 48
+    assert widths_for("float32", 64).of(33) == 33
+    padded = pad(rows([1, 2], [3, 4]), np.array([0, 1]), PAD, widths)
+    assert padded.ids.tolist() == [[1, 2, PAD, PAD], [3, 4, PAD, PAD]]
+    assert not padded.full
+    scored = backend(Sums(), widths=widths).start(rows([1, 2], [3, 4], [5])).finish()
+    assert scored.logits.tolist() == [3, 7, 5]
+    assert (scored.tokens, scored.padding) == (5, 7)
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200), st.sampled_from([1, 8]))
+def test_groups_hold_every_row_once_within_the_limit(lengths: list[int], limit: int, multiple: int) -> None:
+    widths = Widths(multiple, 40)
+    groups = list(groups_of(np.array(lengths, np.int64), limit, widths))
     assert sorted(row for group in groups for row in group.tolist()) == list(range(len(lengths)))
     for group in groups:
         longest = max(lengths[row] for row in group.tolist())
-        assert len(group) == 1 or len(group) * longest <= limit
+        assert len(group) == 1 or len(group) * widths.of(longest) <= limit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from worker.exits import Exit, StopError
 from worker.model.backend import Loaded
-from worker.model.device import cpu_flags, find_device, place
+from worker.model.device import find_device, has_matrix_unit, place
 from worker.model.flat_encoder import FAMILIES
 from worker.model.openvino_proof import UnfitError
 from worker.model.source import refuse
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from worker.model.tokenizer import PairTokenizer
 
 log = logging.getLogger(__name__)
-
-_AMX = "amx_tile"  # the processor's flag for its matrix unit
 
 
 class Plan(NamedTuple):
@@ -52,7 +50,7 @@ def _is_faster(family: str) -> bool:
     Where torch needs no padding it is the faster one; docs/performance.md has the figures. Where it must pad, OpenVINO
     was measured at 1.5 times its rate on a processor with AMX, and at 0.8 times without.
     """
-    return _is_installed() and family not in FAMILIES and _AMX in cpu_flags()
+    return _is_installed() and family not in FAMILIES and has_matrix_unit()
 
 
 def _check_openvino(options: ModelOptions) -> None:
@@ -101,4 +99,4 @@ def _load_torch(device: str, options: ModelOptions, source: Source, config: Any,
     placement = place(device, options.dtype)
     model = load_weights(source, config, placement)
     positions = count_positions(model, config)
-    return Loaded(make_backend(model, tokenizer, options.group_tokens), placement, positions)
+    return Loaded(make_backend(model, tokenizer, options.group_tokens, positions), placement, positions)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Processors that multiply bfloat16 in hardware: Intel and AMD, then ARM's name for it.
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
+_MATRIX_UNIT_FLAG = "amx_tile"
 # How many times as fast as float32 bfloat16 must be to be taken by itself.
 WORTHWHILE = 1.3
 _RUNS = 6
@@ -62,6 +63,11 @@ def _cpu_dtype(flags: frozenset[str]) -> tuple[str, str]:
     if gain >= WORTHWHILE:
         return "bfloat16", f"bfloat16 is {gain:.1f} times as fast as float32 here"
     return "float32", f"the processor has bfloat16, but at {gain:.1f} times the speed of float32"
+
+
+def has_matrix_unit() -> bool:
+    """Return whether the processor multiplies whole matrices of bfloat16 (Intel's AMX)."""
+    return _MATRIX_UNIT_FLAG in cpu_flags()
 
 
 def bfloat16_gain() -> float:

@@ -1,4 +1,4 @@
-"""BERT and its kin on a flat stream of tokens: nothing is padded, and the last layer computes first rows only."""
+"""BERT and its kin on a flat stream of tokens: no pair is padded, and the last layer computes first rows only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from worker.model.device import has_matrix_unit
 from worker.model.packed_linear import PackedLinear
 
 # Families of transformers with BERT's layers.
@@ -14,7 +15,9 @@ FAMILIES = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
 
 # Attention weights of one block of pairs: few enough to stay in a core's cache, so that three plain operators are up to
 # twice as fast as torch's fused kernel at the lengths of product texts. They are float32 whatever the model is in: that
-# loses nothing and is no slower, since softmax is several times as fast in it as in bfloat16.
+# loses nothing and is no slower, since softmax is several times as fast in it as in bfloat16. Where the processor has a
+# matrix unit for bfloat16, the fused kernel is the faster one (1.1 times for the whole model), and for long pairs
+# everywhere.
 _BLOCK_WEIGHTS = 1 << 18
 
 
@@ -27,7 +30,10 @@ class Run(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """n pairs, end to end: `ids`, `types` and `positions` int64 (tokens,); `firsts` int64 (n,): where each begins."""
+    """Pairs, end to end: `ids`, `types` and `positions` int64 (tokens,); `firsts` int64 (n,): where each begins.
+
+    What is in no run, at the end, is there only to make the numbers round; its logits mean nothing.
+    """
 
     ids: torch.Tensor
     types: torch.Tensor
@@ -52,8 +58,9 @@ class FlatEncoder:
         layers = list(base.encoder.layer)
         gelu = model.config.hidden_act == "gelu"
         self.dtype: torch.dtype = model.dtype
-        self._layers = [_Layer(layer, gelu=gelu) for layer in layers[:-1]]
-        self._last = _LastLayer(layers[-1], gelu=gelu)
+        block = 0 if self.dtype == torch.bfloat16 and has_matrix_unit() else _BLOCK_WEIGHTS
+        self._layers = [_Layer(layer, block, gelu=gelu) for layer in layers[:-1]]
+        self._last = _LastLayer(layers[-1], block, gelu=gelu)
         # The RoBERTa family counts positions from here on, and skips the padding id where a text has it.
         self.padding_position: int | None = base.embeddings.position_embeddings.padding_idx
 
@@ -99,26 +106,28 @@ class _FeedForward:
 
 
 class _Layer:
-    def __init__(self, layer: Any, *, gelu: bool) -> None:
+    def __init__(self, layer: Any, block: int, *, gelu: bool) -> None:
         attention = layer.attention.self
         self._heads = (attention.num_attention_heads, attention.attention_head_size)
+        self._block = block
         self._project = PackedLinear([attention.query, attention.key, attention.value])
         self._rest = _FeedForward(layer, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
         projected = self._project(hidden)
-        attended = torch.empty_like(hidden)
+        attended = torch.zeros_like(hidden)
         for start, pairs, length in stream.runs:
             tokens = slice(start, start + pairs * length)
             queries, keys, values = projected[tokens].view(pairs, length, 3, *self._heads).unbind(2)
-            _attend(queries, keys, values, attended[tokens].view(pairs, length, *self._heads))
+            _attend(queries, keys, values, attended[tokens].view(pairs, length, *self._heads), self._block)
         return self._rest(attended, hidden)
 
 
 class _LastLayer:
-    def __init__(self, layer: Any, *, gelu: bool) -> None:
+    def __init__(self, layer: Any, block: int, *, gelu: bool) -> None:
         attention = layer.attention.self
         self._heads = (attention.num_attention_heads, attention.attention_head_size)
+        self._block = block
         self._query = PackedLinear([attention.query])
         self._project = PackedLinear([attention.key, attention.value])
         self._rest = _FeedForward(layer, gelu=gelu)
@@ -127,25 +136,27 @@ class _LastLayer:
         first = hidden[stream.firsts]
         asked = self._query(first).view(-1, 1, *self._heads)
         projected = self._project(hidden)
-        attended = torch.empty_like(first)
+        attended = torch.zeros_like(first)
         row = 0
         for start, pairs, length in stream.runs:
             rows = slice(row, row + pairs)
             keys, values = projected[start : start + pairs * length].view(pairs, length, 2, *self._heads).unbind(2)
-            _attend(asked[rows], keys, values, attended[rows].view(pairs, 1, *self._heads))
+            _attend(asked[rows], keys, values, attended[rows].view(pairs, 1, *self._heads), self._block)
             row += pairs
         return self._rest(attended, first)
 
 
-def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, attended: torch.Tensor) -> None:
-    """Write the attention of pairs of one length.
+def _attend(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, attended: torch.Tensor, block_weights: int
+) -> None:
+    """Write the attention of pairs of one length, in blocks of at most that many weights where a pair has no more.
 
     Queries and attended are (pairs, asked, heads, width), keys and values (pairs, tokens, heads, width).
     """
     pairs, asked, heads, width = queries.shape
     length = keys.shape[1]
-    block = min(pairs, _BLOCK_WEIGHTS // (heads * asked * length))
-    if block == 0:  # a long pair, for which the fused kernel is the faster one
+    block = min(pairs, block_weights // (heads * asked * length))
+    if block == 0:
         found = scaled_dot_product_attention(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
         attended.copy_(found.transpose(1, 2))
         return

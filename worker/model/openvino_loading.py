@@ -13,6 +13,7 @@ from worker.model.openvino_cache import Conversion, ConversionCache
 from worker.model.openvino_model import compile_model, convert, core, has_bfloat16
 from worker.model.openvino_padded import OpenVinoPadded
 from worker.model.openvino_proof import Reference, UnfitError, proof_rows
+from worker.model.rows import widths_for
 from worker.model.source import first_line
 from worker.model.torch_padded import TorchPadded
 from worker.model.weights import count_positions, load_weights
@@ -107,7 +108,11 @@ class _Fitting:
         except Exception as error:
             raise UnfitError(f"it cannot be compiled: {first_line(error)}") from error
         backend = OpenVinoPadded(
-            compiled, pad_id=self.pad_id, vocabulary=self.vocabulary, group_tokens=self.options.group_tokens
+            compiled,
+            pad_id=self.pad_id,
+            vocabulary=self.vocabulary,
+            group_tokens=self.options.group_tokens,
+            widths=widths_for(dtype, conversion.positions),
         )
         conversion.reference.check(backend, dtype)
         return backend

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worker.model.halving import HalvingWork
-from worker.model.rows import Rows, groups_of, pad
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,16 @@ class OpenVinoPadded:
     name = "openvino"
     threads: int | None
 
-    def __init__(self, compiled: Any, *, pad_id: int, vocabulary: int, group_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        compiled: Any,
+        *,
+        pad_id: int,
+        vocabulary: int,
+        group_tokens: int | None = None,
+        widths: Widths = AS_LONG_AS_ROWS,
+    ) -> None:
+        self._widths = widths
         self._request = compiled.create_infer_request()
         self._token_types = any("token_type_ids" in each.names for each in compiled.inputs)
         self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
@@ -38,11 +47,11 @@ class OpenVinoPadded:
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
-        return groups_of(rows.lengths, self._group_tokens)
+        return groups_of(rows.lengths, self._group_tokens, self._widths)
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> np.ndarray:
         """Return the logits of the chosen rows, float32 (rows,)."""
-        padded = pad(rows, chosen, self._pad_id)
+        padded = pad(rows, chosen, self._pad_id, self._widths)
         highest = int(padded.ids.max())
         # OpenVINO would read beyond the table and give a logit; torch raises too.
         if highest >= self._vocabulary:
@@ -57,4 +66,4 @@ class OpenVinoPadded:
 
     def computed(self, rows: Rows, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes."""
-        return len(chosen) * int(rows.lengths[chosen].max())
+        return len(chosen) * self._widths.of(int(rows.lengths[chosen].max()))

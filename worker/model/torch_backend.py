@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worker.model.flat_encoder import FlatEncoder, is_flat
-from worker.model.rows import Rows
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, widths_for
 from worker.model.torch_flat import TorchFlat
 from worker.model.torch_padded import TorchPadded
 
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # What the two ways may differ by in a logit.
-_TOLERANCES = {"torch.float32": 1e-4, "torch.bfloat16": 1e-1}
+_TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-1}
 _PROOF_LENGTHS = (9, 24, 9, 16, 5)
 
 
-def make_backend(model: Any, tokenizer: PairTokenizer, group_tokens: int | None) -> Backend:
-    """Return the faster backend of those that give the model's own logits."""
-    padded = TorchPadded(model, pad_id=tokenizer.pad_id, token_types=tokenizer.token_types, group_tokens=group_tokens)
-    tolerance = _TOLERANCES.get(str(model.dtype))
-    if model.device.type != "cpu" or tolerance is None or not is_flat(model):
+def make_backend(model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int) -> Backend:
+    """Return the faster backend of those that give the model's own logits; a pair has at most `positions` tokens."""
+    dtype, on_cpu = str(model.dtype).removeprefix("torch."), model.device.type == "cpu"
+    padded = TorchPadded(
+        model,
+        pad_id=tokenizer.pad_id,
+        token_types=tokenizer.token_types,
+        group_tokens=group_tokens,
+        widths=widths_for(dtype, positions) if on_cpu else AS_LONG_AS_ROWS,
+    )
+    tolerance = _TOLERANCES.get(dtype)
+    if not on_cpu or tolerance is None or not is_flat(model):
         return padded
     flat = TorchFlat(FlatEncoder(model), token_types=tokenizer.token_types, pass_tokens=group_tokens)
     rows = _proof(int(model.config.vocab_size))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from worker.model.rows import Rows, groups_of, pad
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
 from worker.model.torch_work import TorchWork
 
 if TYPE_CHECKING:
@@ -30,8 +30,17 @@ class TorchPadded:
     name = "torch"
     threads: int | None
 
-    def __init__(self, model: Any, *, pad_id: int, token_types: bool, group_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        pad_id: int,
+        token_types: bool,
+        group_tokens: int | None = None,
+        widths: Widths = AS_LONG_AS_ROWS,
+    ) -> None:
         self._model = model
+        self._widths = widths
         self._device = torch.device(model.device)
         self.threads = torch.get_num_threads() if self._device.type == "cpu" else None
         self._pad_id = pad_id
@@ -47,11 +56,11 @@ class TorchPadded:
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
-        return groups_of(rows.lengths, self._group_tokens)
+        return groups_of(rows.lengths, self._group_tokens, self._widths)
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""
-        padded = pad(rows, chosen, self._pad_id)
+        padded = pad(rows, chosen, self._pad_id, self._widths)
         inputs = {"input_ids": self._move(padded.ids)}
         # Without a mask attention takes its fast path, and gives the same as with a mask of ones.
         if not padded.full:
@@ -64,7 +73,7 @@ class TorchPadded:
 
     def computed(self, rows: Rows, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes."""
-        return len(chosen) * int(rows.lengths[chosen].max())
+        return len(chosen) * self._widths.of(int(rows.lengths[chosen].max()))
 
     def _move(self, values: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(values)
