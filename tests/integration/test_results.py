@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +12,6 @@ from tests.integration.line import SHIPPED_MODEL, event
 from worker.contract import Contract, load_schema
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.integration.line import Line
 
 pytestmark = pytest.mark.broker
@@ -94,3 +93,16 @@ def test_the_probes_follow_the_life_of_the_worker(line: Line) -> None:
     assert worker.get("/livez") == (200, "ok\n")
     worker.until("it has its partitions", lambda: worker.metric("rerank_partitions_assigned") == 3)
     assert worker.metric("rerank_build_info", device="cpu") == 1
+
+
+def test_only_the_scorer_keeps_threads_to_compute_with(line: Line) -> None:
+    """Of the thread that loads the model none stay: more than there are cores would slow each other down."""
+    threads = []
+    for cpu_threads in (1, 4):
+        worker = line.start(dtype="float32", cpu_threads=cpu_threads)
+        line.publish(event(number) for number in range(5))
+        worker.until("the scorer has computed", lambda: worker.metric("rerank_events_total") >= 5)  # noqa: B023
+        threads.append(len(list(Path(f"/proc/{worker.pid}/task").iterdir())))
+        assert worker.stop() == 0
+    # The scorer's, and as many of a pool that torch makes for itself and that always sleeps here.
+    assert threads[1] - threads[0] == 2 * (4 - 1)
