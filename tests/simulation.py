@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,15 @@ class Device:
     per_token_s: float = 2e-6
     per_square_s: float = 2e-9
     noise: float = 0.05
+    slow_s: tuple[float, float] = (math.inf, math.inf)  # from when to when it takes
+    slowness: float = 1.0  # so many times as long
+    warmed_up_at: float = 1.0  # and the warm-up so many times
 
     def seconds(self, load: Load) -> float:
         return self.fixed_s + self.per_token_s * load.tokens + self.per_square_s * load.squares
+
+    def slowness_at(self, now_s: float) -> float:
+        return self.slowness if self.slow_s[0] <= now_s < self.slow_s[1] else 1.0
 
 
 @dataclass
@@ -40,17 +47,28 @@ class Ends:
         good = [job for job in self.jobs if self.finished_s[job] <= job.deadline_s and not (whole and job.shed)]
         return len(good) / len(self.jobs)
 
+    def whole_after(self, now_s: float) -> float:
+        """Return the share of the events made after `now_s` that were scored as a whole in their budget."""
+        chosen = [job for job in self.jobs if job.created_s >= now_s]
+        return sum(self.finished_s[job] <= job.deadline_s and not job.shed for job in chosen) / len(chosen)
+
     def share_of(self, priority: int) -> float:
         chosen = [job for job in self.jobs if job.request and job.request.priority == priority]
         return sum(self.finished_s[job] <= job.deadline_s and not job.shed for job in chosen) / len(chosen)
 
 
 def traffic(
-    load: float, device: Device, *, count: int = 3000, seed: int = 1, priorities: tuple[int, ...] = (0,)
+    load: float,
+    device: Device,
+    *,
+    count: int = 3000,
+    seed: int = 1,
+    priorities: tuple[int, ...] = (0,),
+    budgets_s: tuple[float, float] = (0.1, 0.3),
 ) -> list[Job]:
     """Make Poisson arrivals of 10 to 100 candidates, at a share of what the device can do in full batches.
 
-    70% have a budget of 100 ms, 30% of 300 ms.
+    70% have the first of the budgets, 30% the second.
     """
     chance = np.random.default_rng(seed)
     sizes = [chance.integers(20, 130, chance.integers(10, 101)) for _ in range(count)]
@@ -64,7 +82,7 @@ def traffic(
         now_s += chance.exponential(mean_s / load)
         job = making.job(*lengths.tolist(), offset=number, priority=int(chance.choice(priorities)))
         job.created_s = now_s
-        job.deadline_s = now_s + (0.1 if chance.random() < 0.7 else 0.3)
+        job.deadline_s = now_s + budgets_s[int(chance.random() >= 0.7)]
         jobs.append(job)
     return jobs
 
@@ -73,7 +91,7 @@ def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1) 
     """Let the jobs arrive, and the device work through what the scheduler gives it."""
     chance = np.random.default_rng(seed)
     warm_up = [Load(n * length, n * length**2) for n in (1, 8, 32) for length in (16, 64, 128)]
-    costs = CostModel(CostOptions(), [(load, device.seconds(load)) for load in warm_up])
+    costs = CostModel(CostOptions(), [(load, device.seconds(load) * device.warmed_up_at) for load in warm_up])
     scheduler = Scheduler(limits, 16_384, costs)
     ends, now_s, arrived = Ends(jobs), 0.0, 0
     while len(ends.finished_s) < len(jobs):
@@ -84,13 +102,13 @@ def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1) 
         for job in dispatch.passed:
             if job.unscored == 0:
                 _end(ends, job, now_s)
-        if not dispatch.batch:
+        if not dispatch.batch and dispatch.probe is None:
             if arrived < len(jobs):
                 now_s = max(now_s, jobs[arrived].created_s)
             continue
-        load = _load(dispatch.batch)
+        load = _load([dispatch.probe] if dispatch.probe else dispatch.batch)
         assert load == dispatch.load
-        took_s = device.seconds(load) * chance.lognormal(0, device.noise)
+        took_s = device.seconds(load) * device.slowness_at(now_s) * chance.lognormal(0, device.noise)
         now_s += took_s
         costs.observe(load, took_s)
         for job, start, stop in dispatch.batch:

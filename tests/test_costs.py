@@ -39,6 +39,21 @@ def test_the_warm_up_alone_predicts_what_it_has_not_seen() -> None:
         assert model.predict(load) == pytest.approx(_seconds(load) * model.spread, rel=0.01)
 
 
+def test_a_first_batch_that_took_ages_changes_little() -> None:
+    model, load = _model(), Load(500, 50_000)
+    before_s = model.predict(load)
+    model.observe(load, 100 * _seconds(load))
+    assert model.predict(load) == pytest.approx(before_s, rel=0.01)
+
+
+def test_a_warm_up_that_was_three_times_too_slow_is_forgotten_within_five_batches() -> None:
+    model = CostModel(CostOptions(), [(load, 3 * seconds) for load, seconds in WARM_UP])
+    for load in _loads(5):
+        model.observe(load, _seconds(load))
+    load = Load(500, 50_000)
+    assert model.predict(load) == pytest.approx(_seconds(load) * model.spread, rel=0.05)
+
+
 def test_a_model_without_a_warm_up_learns_from_its_batches() -> None:
     model = CostModel(CostOptions(), [])
     assert model.predict(Load(100, 10_000)) == 0

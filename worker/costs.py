@@ -45,9 +45,11 @@ class CostModel:
     around their local median.
     """
 
-    _PRIOR_WEIGHT = 4.0  # of the warm-up, in batches
+    _PRIOR_WEIGHT = 4.0  # of the warm-up, in batches,
+    _PRIOR_RATIOS = 4  # and that it was right: the first batch often meets cold caches, and must not be the level
     _LOCAL = 9  # batches whose median is the level
     _SPREADS = 60  # batches whose ratios make the spread
+    _ODD = 3.0  # so many times off, a batch says nothing of shape and spread: it stood still, or the level changes
     _REFIT_EVERY = 16  # the shape changes slowly, and solving costs ten times as much as the rest
 
     def __init__(self, options: CostOptions, warm_up: Iterable[tuple[Load, float]]) -> None:
@@ -62,7 +64,7 @@ class CostModel:
         self._prior = self._gram * weight, self._moment * weight
         self._gram, self._moment = np.zeros((3, 3)), np.zeros(3)
         self._shape = _fit(*self._prior)
-        self._ratios: deque[float] = deque(maxlen=self._LOCAL)
+        self._ratios: deque[float] = deque([1.0] * self._PRIOR_RATIOS, maxlen=self._LOCAL)
         self._spreads: deque[float] = deque(maxlen=self._SPREADS)
         self._observed = 0
         self.level = 1.0
@@ -86,7 +88,8 @@ class CostModel:
             self._follow(seconds / fitted)
         self._gram *= self._keep
         self._moment *= self._keep
-        self._add(features, seconds / self.level)
+        if not 0 < fitted * self.level * self._ODD < seconds and not 0 < seconds * self._ODD < fitted * self.level:
+            self._add(features, seconds / self.level)
         self._observed += 1
         if self._observed % self._REFIT_EVERY == 0:
             self._shape = _fit(self._gram + self._prior[0], self._moment + self._prior[1])
@@ -99,7 +102,8 @@ class CostModel:
             # The middle one against its neighbours on both sides: a step of the level is no spread.
             self._spreads.append(self._ratios[self._LOCAL // 2] / self.level)
             ordered = sorted(self._spreads)
-            self.spread = max(1.0, ordered[min(len(ordered) - 1, int(self._quantile * len(ordered)))])
+            quantile = ordered[min(len(ordered) - 1, int(self._quantile * len(ordered)))]
+            self.spread = min(max(1.0, quantile), self._ODD)
 
     def _add(self, features: np.ndarray, seconds: float) -> None:
         scaled = features / max(seconds, 1e-9)

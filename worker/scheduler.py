@@ -13,22 +13,24 @@ import numpy as np
 from annotated_types import Ge, Gt
 from typing_extensions import Doc
 
-from worker.costs import Load
-from worker.jobs import Slice
+from worker.batch import Batch, OnOverload, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.costs import CostModel
-    from worker.jobs import Job
-
-OnOverload = Literal["partial", "passthrough", "score"]
+    from worker.costs import CostModel, Load
+    from worker.jobs import Job, Slice
 
 # Why a batch was not larger: the values of a metric label.
 DISPATCH_REASONS = ("drained", "full", "deadline")
 
 # Why not every candidate of an event was scored.
 NO_TIME = "no_time"
+
+# While everything is let go nothing is measured, and a device that is fast again would never be seen. So a few pairs
+# are scored for the time that they take alone, so often; the cost model follows within five of them.
+_PROBE_EVERY_S = 0.25
+_PROBE_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,32 +67,31 @@ def token_budget(limits: BatchLimits, device: str) -> int:
     return limits.batch_tokens or (4_096 if device == "cpu" else 32_768)
 
 
+def degrades(limits: BatchLimits) -> bool:
+    """Return whether an event that cannot be in time is not scored, or not as a whole."""
+    return limits.schedule == "edf" and limits.on_overload != "score"
+
+
 class Dispatch(NamedTuple):
-    """The next batch, why it was not larger, the events of which nothing more will be scored, and the batch's load."""
+    """The next batch, why it was not larger, the events of which nothing more will be scored, and the batch's load.
+
+    `probe`, in place of a batch, are pairs to be scored for the time that they take alone: the device would stand idle,
+    and what it can do is known from too long ago. Their event is among the `passed` ones.
+    """
 
     batch: list[Slice]
     reason: str
     passed: list[Job]
     load: Load
-
-
-class _Waiting(NamedTuple):
-    """An event in the queue, ordered by when it is due."""
-
-    due_s: float  # when its scores must be there
-    arrival: int
-    start: int  # the first pair still to be taken
-    job: Job
-    tokens: np.ndarray  # (n + 1,) tokens of the first i pairs
-    squares: np.ndarray  # (n + 1,) squared lengths of the first i pairs
+    probe: Slice | None = None
 
 
 class Scheduler:
     """Waiting events, the earliest deadline first; where not all can be met, the highest priority before that.
 
     Pure: no thread, no clock; `now_s` is when the device can begin. By the cost model a batch takes no longer than the
-    earliest deadline in it allows, and an event that could not be scored in time even alone is degraded when that is
-    seen, so that it takes no more time away from the others.
+    earliest deadline in it allows, and an event that could not be scored in time even alone is degraded when its turn
+    comes, so that it takes no more time away from the others.
     """
 
     def __init__(self, limits: BatchLimits, budget_tokens: int, costs: CostModel) -> None:
@@ -99,25 +100,27 @@ class Scheduler:
         self._policy = limits.on_overload
         self._margin_s = limits.publish_margin_ms / 1000
         self._costs = costs
-        self._queues: dict[int, list[_Waiting]] = {}  # by priority, each a heap
+        self._queues: dict[int, list[Waiting]] = {}  # by priority, each a heap
+        self._places: dict[Job, int] = {}  # the priority of the queue that a waiting event is in
         self._arrivals = itertools.count()
+        self._launched_s = -math.inf  # when something last went to the device
 
     def __len__(self) -> int:
         """Return how many events wait, the one that is taken in part included."""
-        return sum(map(len, self._queues.values()))
+        return len(self._places)
 
-    def add(self, job: Job) -> None:
-        """Take in an event that is tokenized."""
+    def add(self, job: Job, publishing_s: float = 0.0) -> None:
+        """Take in an event that is tokenized; publishing it is expected to take so many seconds."""
         assert job.request is not None
         assert job.pairs is not None
         tokens = job.pairs.offsets
         squares = np.zeros_like(tokens)
         np.cumsum((tokens[1:] - tokens[:-1]) ** 2, out=squares[1:])
-        due_s, priority = job.deadline_s - self._margin_s, job.request.priority
+        due_s, priority = job.deadline_s - self._margin_s - publishing_s, job.request.priority
         if self._in_order_of_arrival:
             due_s, priority = math.inf, 0
-        queue = self._queues.setdefault(priority, [])
-        heapq.heappush(queue, _Waiting(due_s, next(self._arrivals), 0, job, tokens, squares))
+        self._put(priority, Waiting(due_s, next(self._arrivals), 0, job, due_s, tokens, squares))
+        self._hurry(job.after, due_s, priority)
 
     def sweep(self) -> list[Job]:
         """Take out the events whose partition is being given up."""
@@ -128,30 +131,59 @@ class Scheduler:
                 stale += unwanted
                 queue[:] = [waiting for waiting in queue if waiting.job.ticket.wanted]
                 heapq.heapify(queue)
+        for job in stale:
+            del self._places[job]
         return stale
 
     def next_batch(self, now_s: float) -> Dispatch:
         """Take the next batch, of at most the token budget unless a single pair is larger."""
-        build = _Build(now_s, self._budget, self._costs.terms())
+        build = Batch(now_s, self._budget, self._costs.terms())
         queues = [self._queues[priority] for priority in sorted(self._queues, reverse=True)]
-        calm = sum(map(bool, queues)) > 1 and build.is_feasible([each for queue in queues for each in queue])
+        calm = sum(map(bool, queues)) > 1 and build.is_calm(itertools.chain(*queues), self._policy)
         passed: list[Job] = []
         reason = "drained"
         for queue in self._turns(queues, calm=calm):
             head = queue[0]
             fits = build.fits(head)
             if self._is_hopeless(head, fits):
-                heapq.heappop(queue)
+                self._pop(queue)
                 head.job.shed_to(head.start, NO_TIME)
                 passed.append(head.job)
             elif reason == "drained":
                 reason = self._take(queue, head, fits, build)
             else:
                 queues[:] = [each for each in queues if each is not queue]  # what follows its head has more time
-        return Dispatch(build.slices, reason, passed, build.taken)
+        probe = None
+        if build.slices or (passed and now_s >= self._launched_s + _PROBE_EVERY_S):
+            self._launched_s = now_s
+            probe = None if build.slices else build.probe(passed[-1], _PROBE_TOKENS)
+        return Dispatch(build.slices, reason, passed, build.taken, probe)
+
+    def _put(self, priority: int, waiting: Waiting) -> None:
+        self._places[waiting.job] = priority
+        heapq.heappush(self._queues.setdefault(priority, []), waiting)
+
+    def _pop(self, queue: list[Waiting]) -> None:
+        del self._places[heapq.heappop(queue).job]
+
+    def _hurry(self, ahead: Job | None, turn_s: float, priority: int) -> None:
+        """Give the events that must be published first a turn no later than this one, which waits for them else.
+
+        It ends at the first that is early enough, since those before that one were hurried for its sake.
+        """
+        while ahead is not None and (place := self._places.get(ahead)) is not None:
+            queue = self._queues[place]
+            at = next(number for number, waiting in enumerate(queue) if waiting.job is ahead)
+            waiting = queue[at]
+            if waiting.turn_s <= turn_s and place >= priority:
+                return
+            del queue[at]
+            heapq.heapify(queue)
+            self._put(max(place, priority), waiting._replace(turn_s=min(waiting.turn_s, turn_s)))
+            ahead = ahead.after
 
     @staticmethod
-    def _turns(queues: list[list[_Waiting]], *, calm: bool) -> Iterator[list[_Waiting]]:
+    def _turns(queues: list[list[Waiting]], *, calm: bool) -> Iterator[list[Waiting]]:
         """Yield the queue whose head is next, while there is one.
 
         While all that waits can be in time the earliest deadline goes first, whatever its priority; where not all can,
@@ -160,7 +192,7 @@ class Scheduler:
         while waiting := [queue for queue in queues if queue]:
             yield min(waiting, key=itemgetter(0)) if calm else waiting[0]
 
-    def _is_hopeless(self, head: _Waiting, fits: int) -> bool:
+    def _is_hopeless(self, head: Waiting, fits: int) -> bool:
         match self._policy:
             case "score":
                 return False
@@ -169,7 +201,7 @@ class Scheduler:
             case "passthrough":
                 return fits < head.job.limit
 
-    def _take(self, queue: list[_Waiting], head: _Waiting, fits: int, build: _Build) -> str:
+    def _take(self, queue: list[Waiting], head: Waiting, fits: int, build: Batch) -> str:
         """Take as much of the head as goes into the batch; return what that means for the next one."""
         job = head.job
         in_time = fits >= job.limit
@@ -185,61 +217,5 @@ class Scheduler:
         if stop < limit:
             heapq.heapreplace(queue, head._replace(start=stop))
             return "full"
-        heapq.heappop(queue)
+        self._pop(queue)
         return "drained"
-
-
-class _Build:
-    """A batch that is being put together, and what it will take."""
-
-    def __init__(self, now_s: float, budget: int, terms: tuple[float, float, float]) -> None:
-        self.slices: list[Slice] = []
-        self._now_s = now_s
-        self._budget = budget
-        self._fixed, self._per_token, self._per_square = terms
-        self.taken = Load(0, 0)
-        self._earliest_s = math.inf
-
-    def load(self, waiting: _Waiting, start: int, stop: int) -> Load:
-        """Return what the pairs `start` to `stop` of an event are to the device."""
-        tokens, squares = waiting.tokens, waiting.squares
-        return Load(int(tokens[stop] - tokens[start]), int(squares[stop] - squares[start]))
-
-    def room(self, waiting: _Waiting) -> int:
-        """Return up to which pair an event fits into the token budget; one pair always goes into an empty batch."""
-        room = self._budget - self.taken.tokens
-        stop = int(np.searchsorted(waiting.tokens, waiting.tokens[waiting.start] + room, side="right")) - 1
-        return stop if self.slices else max(stop, waiting.start + 1)
-
-    def fits(self, waiting: _Waiting) -> int:
-        """Return up to which pair an event could be scored in time if it began now, alone."""
-        start, limit = waiting.start, waiting.job.limit
-        left_s = waiting.due_s - self._now_s
-        if self._seconds(self.load(waiting, start, limit)) <= left_s:
-            return limit
-        tokens, squares = waiting.tokens[start : limit + 1], waiting.squares[start : limit + 1]
-        seconds = self._fixed + self._per_token * (tokens - tokens[0]) + self._per_square * (squares - squares[0])
-        return start + max(0, int(np.searchsorted(seconds, left_s, side="right")) - 1)
-
-    def add(self, waiting: _Waiting, stop: int, due_s: float) -> bool:
-        """Add pairs of an event, unless that would make an event in the batch late."""
-        more = self.load(waiting, waiting.start, stop)
-        load = Load(self.taken.tokens + more.tokens, self.taken.squares + more.squares)
-        earliest_s = min(self._earliest_s, due_s)
-        if self.slices and self._now_s + self._seconds(load) > earliest_s:
-            return False
-        self.slices.append(Slice(waiting.job, waiting.start, stop))
-        self.taken, self._earliest_s = load, earliest_s
-        return True
-
-    def is_feasible(self, waiting: list[_Waiting]) -> bool:
-        """Return whether every event would be in time if they were scored in the order of their deadlines."""
-        loads = [self.load(each, each.start, each.job.limit) for each in sorted(waiting)]
-        tokens = np.cumsum([load.tokens for load in loads])
-        squares = np.cumsum([load.squares for load in loads])
-        due_s = np.array(sorted(each.due_s for each in waiting))
-        done_s = self._now_s + self._fixed + self._per_token * tokens + self._per_square * squares
-        return bool((done_s <= due_s).all())
-
-    def _seconds(self, load: Load) -> float:
-        return self._fixed + self._per_token * load.tokens + self._per_square * load.squares
