@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests import making
 from worker.channel import Channel
 from worker.costs import CostModel, CostOptions
 from worker.dead_letters import REASONS, read
+from worker.delays import Delays
 from worker.delivery import AtLeastOnce, Ending
 from worker.events import Decoder, EventOptions
 from worker.exits import Exit, StopError
@@ -23,17 +25,25 @@ from worker.metrics import Metrics
 from worker.model.score_cache import ScoreCache
 from worker.model.token_cache import TokenCache
 from worker.pipeline import Pulse
-from worker.scheduler import BatchLimits, OnOverload, Scheduler
+from worker.scheduler import BatchLimits, Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from worker.batch import OnOverload
+
+
+SCORE_ALL = BatchLimits(on_overload="score")
 
 
 class Flight:
     """A batch whose second slice fails."""
 
     tokens, padding = 7, 1
+
+    def is_done(self) -> bool:
+        return False
 
     def __init__(self, batch: list[Slice], failures: dict[int, Exception]) -> None:
         self._batch = batch
@@ -92,11 +102,13 @@ def _raw(value: bytes | None, offset: int = 0) -> Job:
     return Job(making.record(offset, value=value), made.ticket, received_s=0.0, created_s=100.0)
 
 
-def _tokenize(*jobs: Job, score_cache: ScoreCache | None = None) -> tuple[list[Job], list[Job]]:
+def _tokenize(
+    *jobs: Job, score_cache: ScoreCache | None = None, limits: BatchLimits = SCORE_ALL
+) -> tuple[list[Job], list[Job]]:
     scoring: Channel[Job] = Channel()
     publishing: Channel[Job] = Channel()
     model: Any = Model()
-    Tokenize(Decoder(EventOptions()), model, 500, score_cache).run(jobs, scoring, publishing)
+    Tokenize(Decoder(EventOptions()), model, 500, limits, score_cache).run(jobs, scoring, publishing)
     scoring.close()
     publishing.close()
     return list(scoring), list(publishing)
@@ -129,6 +141,26 @@ def test_an_event_of_a_partition_that_is_given_up_is_put_aside_unread() -> None:
     assert job.request is None
 
 
+@pytest.mark.parametrize("policy", ["partial", "passthrough"])
+def test_an_event_whose_time_was_over_before_it_was_tokenized_is_not_tokenized(policy: OnOverload) -> None:
+    late = _raw(_event("broken"))  # which the tokenizer would fail on
+    late.created_s = -1e6
+    assert _tokenize(late, limits=BatchLimits(on_overload=policy)) == ([], [late])
+    assert (late.fault, late.shed) == (None, "no_time")
+    broker = Broker({"rerank-results": 10_000})
+    _publish(broker, late)
+    result = json.loads(broker.sent[0][2] or b"")
+    assert (result["outcome"], result["reason"], result["deadline_met"]) == ("passthrough", "no_time", False)
+    assert [row["score"] for row in result["ranking"]] == [None]
+
+
+def test_what_is_scored_however_late_is_tokenized_however_late() -> None:
+    late = _raw(_event())
+    late.created_s = -1e6
+    for limits in (SCORE_ALL, BatchLimits(schedule="fifo")):
+        assert _tokenize(late, limits=limits) == ([late], [])
+
+
 def _score(model: Model, *jobs: Job, batch_tokens: int = 100, on_overload: OnOverload = "score") -> list[Job]:
     scoring: Channel[Job] = Channel()
     publishing: Channel[Job] = Channel()
@@ -138,7 +170,7 @@ def _score(model: Model, *jobs: Job, batch_tokens: int = 100, on_overload: OnOve
     loaded: Any = model
     costs = CostModel(CostOptions(), [])
     scheduler = Scheduler(BatchLimits(on_overload=on_overload), batch_tokens, costs)
-    Score(scheduler, costs, loaded, Metrics(REASONS), Pulse()).run(scoring, publishing)
+    Score(scheduler, costs, loaded, Metrics(REASONS), pulse=Pulse(), delays=Delays()).run(scoring, publishing)
     publishing.close()
     return list(publishing)
 
@@ -212,20 +244,30 @@ def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for()
     assert happened == ["launch", "launch", "wait", "launch", "wait", "wait"]
 
 
-def _publish(broker: Broker, *jobs: Job) -> list[Ending]:
+def _publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0) -> list[Ending]:
     endings: Channel[Ending] = Channel()
     producer: Any = broker
     model: Any = Model()
-    for job in jobs:
-        assert job.logits is not None
-        job.logits[:] = 1.0
     inbox: Channel[Job] = Channel()
     for job in jobs:
+        if job.logits is not None:
+            job.logits[:] = 1.0
         inbox.put(job)
     inbox.close()
-    Publish(AtLeastOnce(producer, endings), KafkaOptions(), model, Metrics(REASONS)).run(inbox)
+    delivery = AtLeastOnce(producer, endings)
+    for _ in range(10):
+        delivery.delays.observe(acknowledged_in_s)
+    Publish(delivery, KafkaOptions(), model, Metrics(REASONS)).run(inbox)
     endings.close()
     return list(endings)
+
+
+def test_a_deadline_is_met_only_where_the_acknowledgement_is_expected_before_it() -> None:
+    now_s = time.monotonic()
+    jobs = [making.job(1, deadline_s=now_s + left_s, offset=at) for at, left_s in enumerate((-1, 100, 1000))]
+    broker = Broker({"rerank-results": 10_000})
+    _publish(broker, *jobs, acknowledged_in_s=500)
+    assert [json.loads(value or b"")["deadline_met"] for _, _, value, _ in broker.sent] == [False, False, True]
 
 
 def test_a_result_that_its_topic_refuses_becomes_a_dead_letter() -> None:

@@ -97,6 +97,18 @@ class Line:
         yield self.place
 
 
+def test_an_outcome_is_visible_when_its_transaction_will_have_ended() -> None:
+    line = Line(Producer())
+    now_s = time.monotonic()
+    gathered_s = line.delivery.visible_s(now_s) - now_s
+    assert gathered_s == pytest.approx(ExactlyOnce.GATHER_S)  # nothing is open: the first ends a transaction soon
+    line.send()
+    line.tend(in_s=LONG_S)
+    now_s = time.monotonic()
+    assert line.delivery.visible_s(now_s) == pytest.approx(now_s + LONG_S, abs=1.0)  # the next one has its interval
+    assert line.delivery.delays.long_s > 0
+
+
 def test_a_transaction_holds_what_came_and_commits_the_next_offsets_with_the_place_in_the_group() -> None:
     producer = Producer()
     line = Line(producer)

@@ -110,7 +110,8 @@ def serve(  # noqa: PLR0913 - everything meets here
 
     def tokenize() -> None:
         decoder = Decoder(settings.events)
-        stage = Tokenize(decoder, model.pair_encoder(), settings.events.default_budget_ms, model.score_cache)
+        budget_ms = settings.events.default_budget_ms
+        stage = Tokenize(decoder, model.pair_encoder(), budget_ms, settings.batch, model.score_cache)
         stage.run(inbox, scoring, publishing)
 
     # What torch and transformers have made stays for ever: without it a collection takes no tenths of a second.
@@ -120,7 +121,7 @@ def serve(  # noqa: PLR0913 - everything meets here
         consumer = stack.enter_context(Consumer(settings.kafka, transactional=_is_transactional(settings)))
         delivery = stack.enter_context(contextlib.closing(_delivery(settings, consumer, endings, metrics)))
         scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
-        score = Score(scheduler, costs, model, metrics, scorer_pulse)
+        score = Score(scheduler, costs, model, metrics, pulse=scorer_pulse, delays=delivery.delays)
         publish = Publish(delivery, settings.kafka, model, metrics)
         pipeline = Pipeline(
             [

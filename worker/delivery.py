@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 from annotated_types import Gt, Le, MinLen
 from typing_extensions import Doc
 
+from worker.delays import Delays
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -65,8 +67,14 @@ class Ending(NamedTuple):
 class Delivery(Protocol):
     """What the publisher does with outcomes. All methods but `close` are for the publisher's thread.
 
-    Every event that was sent or dropped ends in the endings, once.
+    Every event that was sent or dropped ends in the endings, once. `delays` are those from sending an outcome to its
+    readers' seeing it; any thread may read them.
     """
+
+    delays: Delays
+
+    def visible_s(self, now_s: float) -> float:
+        """Return by when readers will see an outcome that is sent now, but for one in a hundred."""
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send an event's outcome. Raises RecordTooLarge where it cannot be sent; nothing has happened then."""
@@ -93,10 +101,22 @@ class AtLeastOnce:
     def __init__(self, producer: Producer, endings: Channel[Ending]) -> None:
         self._producer = producer
         self._endings = endings
+        self.delays = Delays()
+
+    def visible_s(self, now_s: float) -> float:
+        """Count with what acknowledgements take."""
+        return now_s + self.delays.long_s
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send it; the ending comes from the producer's thread."""
-        self._producer.send(*outgoing, lambda error: self._endings.put(Ending(job, time.monotonic(), error)))
+        sent_s = time.monotonic()
+
+        def ended(error: Exception | None) -> None:
+            now_s = time.monotonic()
+            self.delays.observe(now_s - sent_s)
+            self._endings.put(Ending(job, now_s, error))
+
+        self._producer.send(*outgoing, ended)
 
     def drop(self, job: Job) -> None:
         """End it at once."""

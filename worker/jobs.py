@@ -142,8 +142,9 @@ class Job:
 
     def candidate_logits(self) -> np.ndarray:
         """Return the logits by candidate, float32 (candidates,), NaN for one that was not scored."""
-        if self.pairs is None or self.logits is None:
-            raise ValueError("expected a job with its pairs encoded, got one without pairs")
+        assert self.request is not None, "only a decoded job has candidates"
+        if self.pairs is None or self.logits is None:  # its time was over before it was tokenized
+            return np.full(len(self.request.candidate_ids), np.nan, dtype=np.float32)
         if self.pairs.places is None:
             return self.logits
         logits: np.ndarray = np.append(self.logits, np.float32(np.nan))[self.pairs.places]  # place -1 is the NaN

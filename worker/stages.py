@@ -22,19 +22,21 @@ from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.model.repeats import without_repeats
 from worker.ordering import Order
 from worker.ranking import displacement, rank
+from worker.scheduler import NO_TIME, degrades
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.channel import Channel
     from worker.costs import CostModel, Load
+    from worker.delays import Delays
     from worker.delivery import Delivery
     from worker.metrics import Metrics
     from worker.model.cross_encoder import CrossEncoder, Flight
     from worker.model.score_cache import ScoreCache
     from worker.model.tokens import PairEncoder
     from worker.pipeline import Pulse
-    from worker.scheduler import Scheduler
+    from worker.scheduler import BatchLimits, Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +52,18 @@ class Tokenize:
     """Decodes and tokenizes; a bad event becomes a dead letter here, and only here."""
 
     def __init__(
-        self, decoder: Decoder, encoder: PairEncoder, default_budget_ms: float, score_cache: ScoreCache | None = None
+        self,
+        decoder: Decoder,
+        encoder: PairEncoder,
+        default_budget_ms: float,
+        limits: BatchLimits,
+        score_cache: ScoreCache | None = None,
     ) -> None:
         self._decoder = decoder
         self._encoder = encoder
         self._score_cache = score_cache
         self._default_budget_ms = default_budget_ms
+        self._limits = limits
 
     def run(self, inbox: Iterable[Job], scoring: Channel[Job], publishing: Channel[Job]) -> None:
         """Take events one by one until the inbox ends."""
@@ -79,6 +87,10 @@ class Tokenize:
         budget_ms = job.request.budget_ms or self._default_budget_ms
         job.deadline_s = job.created_s + budget_ms / 1000
         decoded_s = time.monotonic()
+        if degrades(self._limits) and decoded_s >= job.deadline_s:
+            job.spent_s["decode"] = decoded_s - began_s
+            job.shed_to(0, NO_TIME)  # a backlog drains as fast as it can be read
+            return
         try:
             job.expect(without_repeats(self._encoder.encode(job.request.query, job.request.texts)))
             if self._score_cache is not None:
@@ -106,21 +118,31 @@ class Score:
     """Owns the scheduler and the device: batches what waits, scores it, hands on what is complete.
 
     Where the device has a queue of its own, the next batch is put together while one is on it, as late as possible: as
-    soon as the device will be free within the time that the host needs to prepare it. What comes until then shares it.
+    soon as the device will be free within the time that the host needs to prepare it, or is free sooner than expected.
+    What comes until then shares it. `delays` are those of publishing: an event is due so much before its deadline.
     """
 
     IDLE_S = 0.5  # how long to wait for work before the pulse is beaten again
     SWEEP_S = 0.02  # how long what is to be given up may stay in the queue; looking for it costs time for each event
     PREPARE_S = 0.002  # what the host needs to lay out a batch and launch it
+    LOOK_S = 0.0005  # how late it may be seen that a batch is back: it would count as the device's time
 
-    def __init__(
-        self, scheduler: Scheduler, costs: CostModel, model: CrossEncoder, metrics: Metrics, pulse: Pulse
+    def __init__(  # noqa: PLR0913 - what it decides by, and what it decides about
+        self,
+        scheduler: Scheduler,
+        costs: CostModel,
+        model: CrossEncoder,
+        metrics: Metrics,
+        *,
+        pulse: Pulse,
+        delays: Delays,
     ) -> None:
         self._scheduler = scheduler
         self._costs = costs
         self._model = model
         self._metrics = metrics
         self._pulse = pulse
+        self._delays = delays
         self._flying: deque[_Flying] = deque()
         self._sweep_due_s = 0.0
         self._free_s = 0.0  # when the device came back from its last batch
@@ -136,8 +158,10 @@ class Score:
             except EndOfChannelError:
                 ended, arrived = True, []
             for job in arrived:
-                self._scheduler.add(job)
+                self._scheduler.add(job, self._delays.usual_s)
             self._sweep(publishing)
+            while self._flying and self._flying[0].flight.is_done():
+                self._land(self._flying.popleft(), publishing)
             if not ended and self._patience_s(time.monotonic()) > 0:
                 continue  # the device is busy for longer than the next batch takes to prepare
             launched = self._launch(publishing)
@@ -154,9 +178,9 @@ class Score:
                 publishing.put(job)
 
     def _patience_s(self, now_s: float) -> float:
-        """Return how long the next batch may wait for more events."""
+        """Return how long the next batch may wait for more events, before it is to be looked at again."""
         if self._flying:
-            return max(0.0, self._flying[-1].expected_s - self.PREPARE_S - now_s)
+            return min(self.LOOK_S, max(0.0, self._flying[-1].expected_s - self.PREPARE_S - now_s))
         return 0.0 if self._scheduler else self.IDLE_S
 
     def _launch(self, publishing: Channel[Job]) -> bool:
@@ -167,6 +191,8 @@ class Score:
         for job in dispatch.passed:
             if job.unscored == 0:  # else a part of it is still on the device
                 self._hand_on(job, publishing)
+        if dispatch.probe is not None and not self._flying:
+            self._measure(dispatch.probe, dispatch.load)
         if not dispatch.batch:
             return False
         predicted_s = self._costs.predict(dispatch.load)
@@ -181,6 +207,12 @@ class Score:
         flight = self._model.launch(dispatch.batch)
         self._flying.append(_Flying(dispatch.batch, flight, now_s, free_s + predicted_s, dispatch.load))
         return True
+
+    def _measure(self, probe: Slice, load: Load) -> None:
+        """Score pairs of an event that was handed on for the time that they take; their logits go nowhere."""
+        began_s = time.monotonic()
+        self._model.launch([probe]).wait()
+        self._costs.observe(load, time.monotonic() - began_s)
 
     def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
         """Wait for a batch and hand on the events that are complete with it."""
@@ -267,7 +299,7 @@ class Publish:
             ranking = rank(job.candidate_logits(), self._model.activation, job.shed)
             timing_ms = {name: spent_s * 1000 for name, spent_s in job.spent_s.items()}
             timing_ms["total"] = (now_s - job.created_s) * 1000
-            met = now_s <= job.deadline_s
+            met = self._delivery.visible_s(now_s) <= job.deadline_s
             value = encode_result(job, ranking, model=self._model.name, timing_ms=timing_ms, deadline_met=met)
         except Exception as error:
             job.fault = _defect(job, "publish", error)

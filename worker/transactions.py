@@ -9,12 +9,13 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from worker.delays import Delays
 from worker.delivery import Ending
 from worker.exits import Exit, StopError
 from worker.kafka_io import TransactionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -59,26 +60,35 @@ class ExactlyOnce:
         self._endings = endings
         self._metrics = metrics
         self._patience_s = patience_s  # how long to try for a new producer
+        self.delays = Delays()
+        self._closings = Delays()  # what the ends of transactions take
         self._producer = connect()
-        self._jobs: list[Job] = []  # of the open transaction
+        self._jobs: dict[Job, float] = {}  # of the open transaction, and when the outcome of each was sent
         self._began_s = 0.0  # when its first outcome was sent
         self._due_s = 0.0  # when it is to end
         self._earliest_s = 0.0  # when the next one may end
         self._closing_since_s: float | None = None
         self._failing_s = 0.0  # spent on transactions that failed since the last one that did not
 
+    def visible_s(self, now_s: float) -> float:
+        """Count with when the transaction is due, and with what its end takes."""
+        return max(now_s, self._due_s if self._jobs else self._first_due_s(now_s)) + self._closings.long_s
+
+    def _first_due_s(self, now_s: float) -> float:
+        return max(now_s + self.GATHER_S, self._earliest_s)
+
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send an outcome within the open transaction; the first one opens it."""
+        now_s = time.monotonic()
         if not self._jobs:
-            self._began_s = time.monotonic()
-            self._due_s = max(self._began_s + self.GATHER_S, self._earliest_s)
+            self._began_s, self._due_s = now_s, self._first_due_s(now_s)
         try:
             self._producer.send(*outgoing)
         except TransactionFailed as error:
-            self._jobs.append(job)
+            self._jobs[job] = now_s
             self._start_over(error)
             return
-        self._jobs.append(job)
+        self._jobs[job] = now_s
         if len(self._jobs) >= self._options.transaction_events:
             self._due_s = self._began_s
 
@@ -126,6 +136,7 @@ class ExactlyOnce:
             self._start_over(error)
             return
         self._failing_s = 0.0
+        self._closings.observe(time.monotonic() - now_s)
         self._count("committed", now_s)
         self._end(committed=True)
 
@@ -174,14 +185,16 @@ class ExactlyOnce:
 
     def _end(self, *, committed: bool) -> None:
         now_s = time.monotonic()
-        jobs, self._jobs = self._jobs, []
+        jobs, self._jobs = self._jobs, {}
         self._earliest_s = now_s + self._options.transaction_interval_s
         self._closing_since_s = None
-        for job in jobs:
+        for job, sent_s in jobs.items():
             job.dropped = not committed
+            if committed:
+                self.delays.observe(now_s - sent_s)
             self._endings.put(Ending(job, now_s, committed=committed))
 
 
-def _next_offsets(jobs: Sequence[Job]) -> dict[Partition, int]:
+def _next_offsets(jobs: Iterable[Job]) -> dict[Partition, int]:
     """Return where each partition goes on after these, which came in its order."""
     return {job.record.partition: job.record.offset + 1 for job in jobs}

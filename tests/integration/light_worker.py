@@ -44,6 +44,9 @@ class _Flight:
         self.failures: dict[int, Exception] = {}
         self.tokens = sum(stop - start for _, start, stop in batch)
 
+    def is_done(self) -> bool:
+        return False
+
     def wait(self) -> list[np.ndarray]:
         time.sleep(EVENT_S * len(self._batch))
         scores = []

@@ -39,6 +39,9 @@ class Scored:
 class Work(Protocol):
     """A batch that a backend has begun."""
 
+    def is_done(self) -> bool:
+        """Return whether finish() would return at once; always false of one that works in finish()."""
+
     def finish(self) -> Scored:
         """Wait for the logits; called once. Raises only what ends the process, such as a broken CUDA context."""
 

@@ -60,6 +60,10 @@ class Flight:
         self.tokens = 0
         self.padding = 0
 
+    def is_done(self) -> bool:
+        """Return whether wait() would return at once."""
+        return self._work.is_done()
+
     def wait(self) -> list[np.ndarray]:
         """Return each slice's logits, float32 (stop - start,), NaN for a pair that could not be scored; call it once.
 

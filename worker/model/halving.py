@@ -57,6 +57,10 @@ class HalvingWork(Generic[Logits]):
     def clean_up(self, error: Exception) -> None:
         """Make room for the next try."""
 
+    def is_done(self) -> bool:
+        """Return whether the device has come to the end of what was given to it; false before that."""
+        return False
+
     def run(self) -> None:
         """Give every group to the device."""
         self.ran = True

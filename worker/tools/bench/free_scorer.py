@@ -30,6 +30,10 @@ class _Done:
 
     scored: Scored
 
+    def is_done(self) -> bool:
+        """Return True: it was done before it was asked for."""
+        return True
+
     def finish(self) -> Scored:
         """Return the logits."""
         return self.scored

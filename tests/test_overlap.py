@@ -1,0 +1,115 @@
+"""A device with a queue of its own is kept busy, whatever it was predicted to take: on a virtual clock."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests import making
+from worker import stages
+from worker.channel import Channel, EndOfChannelError
+from worker.costs import CostModel, CostOptions, Load
+from worker.dead_letters import REASONS
+from worker.delays import Delays
+from worker.metrics import Metrics
+from worker.pipeline import Pulse
+from worker.scheduler import BatchLimits, Scheduler
+from worker.stages import Score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.jobs import Job, Slice
+
+PER_TOKEN_S = 1e-5
+BATCH_TOKENS = 4_000
+
+
+class Flight:
+    tokens, padding = 0, 0
+
+    def __init__(self, device: Device, batch: list[Slice], ends_s: float) -> None:
+        self._device = device
+        self._batch = batch
+        self._ends_s = ends_s
+        self.failures: dict[int, Exception] = {}
+
+    def is_done(self) -> bool:
+        return self._device.now_s >= self._ends_s
+
+    def wait(self) -> list[np.ndarray]:
+        self._device.now_s = max(self._device.now_s, self._ends_s)
+        return [np.zeros(stop - start, np.float32) for _, start, stop in self._batch]
+
+
+class Device:
+    """A device with a queue, and the clock: time passes where somebody waits."""
+
+    overlaps, score_cache = True, None
+
+    def __init__(self, slowness: Callable[[int], float]) -> None:
+        self.now_s = 100.0
+        self.busy_s = 0.0
+        self.batches = 0
+        self.free_s = 0.0  # when it has come to the end of its queue
+        self._slowness = slowness
+        self._chance = np.random.default_rng(1)
+
+    def launch(self, batch: list[Slice]) -> Flight:
+        tokens = sum(int(job.pairs.offsets[stop] - job.pairs.offsets[start]) for job, start, stop in batch if job.pairs)
+        took_s = PER_TOKEN_S * tokens * self._slowness(self.batches) * self._chance.lognormal(0, 0.05)
+        self.batches += 1
+        self.busy_s += took_s
+        self.free_s = max(self.free_s, self.now_s) + took_s
+        return Flight(self, batch, self.free_s)
+
+
+class Inbox:
+    """All events at once, and then no more until the last of them has been handed on."""
+
+    def __init__(self, device: Device, jobs: list[Job], publishing: Channel[Job]) -> None:
+        self._device = device
+        self._jobs = jobs
+        self._count = len(jobs)
+        self._publishing = publishing
+
+    def take(self, timeout_s: float) -> list[Job]:
+        jobs, self._jobs = self._jobs, []
+        if not jobs:
+            self._device.now_s += timeout_s
+            if len(self._publishing) == self._count:
+                raise EndOfChannelError
+        return jobs
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, slowness: Callable[[int], float], *, warm_up: float = 1.0) -> Device:
+    device = Device(slowness)
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: device.now_s))
+    publishing: Channel[Job] = Channel()
+    jobs = [making.job(*[100] * 40, deadline_s=1e9, offset=offset) for offset in range(200)]
+    costs = CostModel(CostOptions(), [(Load(n, n), n * PER_TOKEN_S * warm_up) for n in (500, 1000, 2000)])
+    scheduler = Scheduler(BatchLimits(), BATCH_TOKENS, costs)
+    model: Any = device
+    inbox: Any = Inbox(device, jobs, publishing)
+    Score(scheduler, costs, model, Metrics(REASONS), pulse=Pulse(), delays=Delays()).run(inbox, publishing)
+    assert device.batches == len(publishing) == 200
+    return device
+
+
+@pytest.mark.parametrize(
+    ("slowness", "warm_up"),
+    [
+        pytest.param(lambda _: 1.0, 1.0, id="steady"),
+        pytest.param(lambda number: 3.0 if 40 <= number < 60 else 1.0, 1.0, id="three times slower for a while"),
+        pytest.param(lambda _: 1.0, 3.0, id="warmed up three times slower"),
+        pytest.param(lambda _: 1.0, 0.3, id="warmed up three times faster"),
+    ],
+)
+def test_the_device_never_waits_for_what_was_predicted(
+    slowness: Callable[[int], float], warm_up: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = _run(monkeypatch, slowness, warm_up=warm_up)
+    assert device.busy_s / (device.free_s - 100.0) > 0.97
