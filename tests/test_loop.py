@@ -46,6 +46,19 @@ def test_an_event_is_never_younger_than_its_receipt() -> None:
     assert unknown.created_s == unknown.received_s
 
 
+def test_a_wall_clock_that_jumps_after_the_receipt_of_an_event_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    line, wall_s = bench(), time.time()
+    (job,) = line.take(record(0, timestamp_ms=int(wall_s * 1000) - 1000))
+    created_s = job.created_s
+    monkeypatch.setattr(time, "time", lambda: wall_s - 86_400)
+    job.outcome, job.deadline_s = ("reranked", "complete"), created_s + 600
+    line.endings.put(Ending(job, time.monotonic()))
+    line.turn()
+    assert job.created_s == created_s
+    assert line.metric("event_latency_seconds_sum") == pytest.approx(1, abs=60)
+    assert line.metric("deadlines_total", met="true") == 1
+
+
 def test_what_has_ended_is_settled_released_forgotten_and_committed_as_the_next_offset() -> None:
     line = bench()
     first, second = line.take(record(5, key=b"k"), record(6, key=b"other"))

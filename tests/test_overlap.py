@@ -58,6 +58,9 @@ class Device:
         self._slowness = slowness
         self._chance = np.random.default_rng(1)
 
+    def warm_thread(self) -> None:
+        pass
+
     def launch(self, batch: list[Slice]) -> Flight:
         tokens = sum(int(job.pairs.offsets[stop] - job.pairs.offsets[start]) for job, start, stop in batch if job.pairs)
         took_s = PER_TOKEN_S * tokens * self._slowness(self.batches) * self._chance.lognormal(0, 0.05)

@@ -15,19 +15,21 @@ SCORE = BatchLimits(on_overload="score")
 
 
 # The design's table, for lists that are scored as a whole: EDF with bounded batches, by load.
-@pytest.mark.parametrize(("load", "share"), [(0.85, 0.995), (1.0, 0.95), (1.2, 0.826)])
+@pytest.mark.parametrize(("load", "share"), [(0.85, 0.999), (1.0, 0.952), (1.2, 0.826)])
 def test_the_share_of_whole_lists_in_their_budget_is_the_designs(load: float, share: float) -> None:
-    assert run(traffic(load, DEVICE), DEVICE, PASSTHROUGH).share(whole=True) >= share - 0.015
+    assert run(traffic(load, DEVICE), DEVICE, PASSTHROUGH).share(whole=True) == pytest.approx(share, abs=0.03)
+
+
+# And in the order of arrival, which holds up while the load is light. At 1.0 it depends on how long that lasts.
+@pytest.mark.parametrize(("load", "share"), [(0.85, 0.958), (1.2, 0.008)])
+def test_first_in_first_out_collapses_where_deadlines_do_not(load: float, share: float) -> None:
+    assert run(traffic(load, DEVICE), DEVICE, FIFO).share() == pytest.approx(share, abs=0.06)
 
 
 @pytest.mark.parametrize("load", [0.5, 0.85, 1.2, 2.0])
 @pytest.mark.parametrize("limits", [PARTIAL, PASSTHROUGH], ids=["partial", "passthrough"])
 def test_what_is_degraded_is_published_in_time_at_any_load(load: float, limits: BatchLimits) -> None:
     assert run(traffic(load, DEVICE, count=1500), DEVICE, limits).share() >= 0.995
-
-
-def test_first_in_first_out_collapses_where_deadlines_do_not() -> None:
-    assert run(traffic(1.2, DEVICE), DEVICE, FIFO).share() < 0.05
 
 
 def test_a_device_that_was_always_slow_degrades_more_and_keeps_its_budgets() -> None:

@@ -68,6 +68,9 @@ class Model:
             {} if failing_slice is None else {failing_slice: MemoryError("out of memory")}
         )
 
+    def warm_thread(self) -> None:
+        pass
+
     def launch(self, batch: list[Slice]) -> Flight:
         return Flight(batch, self._failures)
 

@@ -148,8 +148,15 @@ def serve(  # noqa: PLR0913 - everything meets here
         stack.callback(inbox.close)
         pipeline.start()
         health.watch({"the main loop": loop_pulse, "the scorer": scorer_pulse})
-        health.ready_when(lambda: None if consumer.joined else "the consumer group was not joined yet")
+        health.ready_when(lambda: _missing(score, consumer))
         loop.run(is_stopping)
+
+
+def _missing(score: Score, consumer: Consumer) -> str | None:
+    """Return what a worker still lacks that has loaded its model, None where it is ready."""
+    if not score.is_warm:
+        return "the scorer is warming up"
+    return None if consumer.joined else "the consumer group was not joined yet"
 
 
 def _is_transactional(settings: Settings) -> bool:

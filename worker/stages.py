@@ -143,12 +143,15 @@ class Score:
         self._metrics = metrics
         self._pulse = pulse
         self._delays = delays
+        self.is_warm = False  # any thread may look
         self._flying: deque[_Flying] = deque()
         self._sweep_due_s = 0.0
         self._free_s = 0.0  # when the device came back from its last batch
 
     def run(self, inbox: Channel[Job], publishing: Channel[Job]) -> None:
         """Score until the inbox has ended and nothing waits or flies."""
+        self._model.warm_thread()
+        self.is_warm = True
         ended = False
         depth = 1 if self._model.overlaps else 0
         while not (ended and not self._scheduler and not self._flying):

@@ -1,6 +1,7 @@
 """`rerank-worker` with a model that is ready at once and takes a fixed time: everything else in it is real.
 
 LIGHT_WORKER_FAULT makes every fifth transaction fail: at a `send`, or `before the commit` or `after the commit`.
+LIGHT_WORKER_SLOW_FILE names a file; while it exists, an event takes SLOWNESS times as long.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import itertools
 import os
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 EVENT_S = 0.002
+SLOWNESS = 100
+SLOW_FILE = Path(os.environ["LIGHT_WORKER_SLOW_FILE"]) if "LIGHT_WORKER_SLOW_FILE" in os.environ else None
 
 
 class _Encoder:
@@ -48,7 +52,8 @@ class _Flight:
         return False
 
     def wait(self) -> list[np.ndarray]:
-        time.sleep(EVENT_S * len(self._batch))
+        slow = SLOW_FILE is not None and SLOW_FILE.exists()
+        time.sleep(EVENT_S * len(self._batch) * (SLOWNESS if slow else 1))
         scores = []
         for job, start, stop in self._batch:
             assert job.pairs is not None
@@ -62,6 +67,9 @@ class _Model:
 
     def pair_encoder(self) -> _Encoder:
         return _Encoder()
+
+    def warm_thread(self) -> None:
+        pass
 
     def launch(self, batch: list[Slice]) -> _Flight:
         return _Flight(batch)

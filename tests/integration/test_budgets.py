@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ import pytest
 from tests.integration.line import event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.integration.line import Line
 
 pytestmark = pytest.mark.broker
@@ -76,6 +80,55 @@ def test_score_scores_everything_and_admits_that_it_is_late(line: Line) -> None:
     )
     assert not results["r1"]["deadline_met"]
     assert results["r2"]["deadline_met"]
+
+
+def test_a_model_that_is_slow_for_a_while_degrades_openly_and_is_used_again_afterwards(
+    line: Line, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow"
+    worker = line.start(
+        module="tests.integration.light_worker",
+        on_overload="passthrough",
+        environment={"LIGHT_WORKER_SLOW_FILE": str(slow)},
+    )
+    numbers = itertools.count()
+
+    def sees(outcome: str) -> bool:
+        """Send one event and return whether this outcome came of it."""
+        before = worker.metric("rerank_events_total", outcome=outcome)
+        total = worker.metric("rerank_events_total")
+        line.publish([event(next(numbers), budget_ms=150)])
+        worker.until("it is done", lambda: worker.metric("rerank_events_total") == total + 1)
+        return worker.metric("rerank_events_total", outcome=outcome) == before + 1
+
+    worker.until("lists are reranked", lambda: sees("reranked"))
+    slow.touch()
+    worker.until("lists pass through", lambda: sees("passthrough"))
+    slow.unlink()
+    worker.until("lists are reranked again", lambda: sees("reranked"))
+    count = next(numbers)
+    results = line.read(line.results, count)
+    assert len(results) == count
+    late = 0
+    for record in results:
+        result = json.loads(record.value)
+        assert len(_scored(result)) == (5 if result["outcome"] == "reranked" else 0)
+        if result["timing_ms"]["total"] > 150:
+            late += 1
+            assert not result["deadline_met"]
+    assert late, "the first event that met the slow model was late, and said so"
+
+
+@pytest.mark.apache
+def test_where_the_broker_stamps_the_requests_a_producers_clock_does_not_count(
+    line: Line, topics: Callable[..., str]
+) -> None:
+    line.requests = topics("requests", partitions=3, settings={"message.timestamp.type": "LogAppendTime"})
+    line.start(on_overload="partial")
+    line.publish([event(1, budget_ms=60_000)], timestamp_ms=1_000)
+    result = _results(line, 1)["r1"]
+    assert (result["outcome"], result["deadline_met"]) == ("reranked", True)
+    assert result["timing_ms"]["total"] < 60_000
 
 
 def test_an_event_from_long_ago_or_from_the_future_is_no_trouble(line: Line) -> None:
