@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from worker.model.first_row import skip_other_rows
+from worker.model.flat_encoder import is_flat
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -53,9 +56,11 @@ class _Logits(torch.nn.Module):
 def convert(model: Any, *, token_types: bool) -> Any:
     """Return an openvino.Model of any number and length of rows; whatever the library raises comes through.
 
-    It shares its weights with the torch model, which lives on as long as it does.
+    It shares its weights with the torch model, which lives on as long as it does, and is of no other use afterwards.
     """
     openvino = library()
+    if is_flat(model):
+        skip_other_rows(model)
     if model.config._attn_implementation == "sdpa":  # noqa: SLF001 - what load_weights has set
         _mask_with_numbers(model)
     names = _NAMES if token_types else _NAMES[:2]
