@@ -145,6 +145,9 @@ def serve(  # noqa: PLR0913 - everything meets here
         )
         stack.callback(pipeline.join, _JOIN_S)
         stack.callback(inbox.close)
+        metrics.commit_age.set_function(
+            delivery.commit_age_s if isinstance(delivery, ExactlyOnce) else loop.commit_age_s
+        )
         pipeline.start()
         health.watch({"the main loop": loop_pulse, "the scorer": scorer_pulse})
         health.ready_when(lambda: None if consumer.joined else "the consumer group was not joined yet")
@@ -170,7 +173,7 @@ def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], 
     name = options.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"
     limits = record_limits(settings.kafka)
     log.info("transactions of %s", name)
-    delivery = ExactlyOnce(
+    return ExactlyOnce(
         lambda: TransactionalProducer(
             settings.kafka, transactional_id=name, timeout_s=options.transaction_timeout_s, limits=limits
         ),
@@ -180,5 +183,3 @@ def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], 
         metrics,
         patience_s=settings.kafka.delivery_timeout_s,
     )
-    metrics.commit_age.set_function(delivery.commit_age_s)
-    return delivery
