@@ -101,7 +101,7 @@ def serve(  # noqa: PLR0913 - everything meets here
 
     The topics must exist. Raises as `run` does.
     """
-    scorer_pulse, loop_pulse = Pulse(), Pulse()
+    loop_pulse, scorer_pulse, publisher_pulse = Pulse(), Pulse(), Pulse()
     metrics.poll_age.set_function(loop_pulse.age_s)
     inbox: Channel[Job] = Channel()
     scoring: Channel[Job] = Channel()
@@ -118,15 +118,17 @@ def serve(  # noqa: PLR0913 - everything meets here
     gc.freeze()
     with contextlib.ExitStack() as stack:
         consumer = stack.enter_context(Consumer(settings.kafka, transactional=_is_transactional(settings)))
-        delivery = stack.enter_context(contextlib.closing(_delivery(settings, consumer, endings, metrics)))
+        delivery = stack.enter_context(
+            contextlib.closing(_delivery(settings, consumer, endings, metrics, publisher_pulse))
+        )
         scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
         score = Score(scheduler, costs, model, metrics, scorer_pulse)
-        publish = Publish(delivery, settings.kafka, model, metrics)
+        publish = Publish(delivery, settings.kafka, model, metrics, publisher_pulse)
         pipeline = Pipeline(
             [
                 Stage("tokenize", tokenize, (scoring,), settings.stages.tokenizer_threads),
-                Stage("score", lambda: score.run(scoring, publishing), (publishing,)),
-                Stage("publish", lambda: publish.run(publishing)),
+                Stage("score", lambda: score.run(scoring, publishing), (publishing,), pulse=scorer_pulse),
+                Stage("publish", lambda: publish.run(publishing), pulse=publisher_pulse),
             ]
         )
         loop = MainLoop(
@@ -165,7 +167,9 @@ def _predecessors(settings: Settings) -> Predecessors:
     return Predecessors(by_key if settings.delivery.order_by_key else by_nothing)
 
 
-def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics) -> Delivery:
+def _delivery(
+    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
+) -> Delivery:
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
     if not _is_transactional(settings):
         return AtLeastOnce(Producer(settings.kafka), endings)
@@ -181,5 +185,6 @@ def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], 
         options,
         endings,
         metrics,
+        pulse=pulse,
         patience_s=settings.kafka.delivery_timeout_s,
     )
