@@ -30,6 +30,8 @@ from worker.settings import unknown_variables
 from worker.signals import StopSignals
 from worker.stages import Publish, Score, Tokenize
 from worker.transactions import ExactlyOnce
+from worker.watchdog import Watchdog
+from worker.watched import Pulses, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JOIN_S = 2.0  # how long a stage may take to end once there is nothing more for it, at the end of the process
+_CLOSE_S = 30.0  # how long all may take to be closed, by the limits that each has of its own
 
 
 def run(settings: Settings) -> None:
@@ -101,8 +104,8 @@ def serve(  # noqa: PLR0913 - everything meets here
 
     The topics must exist. Raises as `run` does.
     """
-    loop_pulse, scorer_pulse, publisher_pulse = Pulse(), Pulse(), Pulse()
-    metrics.poll_age.set_function(loop_pulse.age_s)
+    pulses = Pulses.new()
+    metrics.poll_age.set_function(pulses.loop.age_s)
     inbox: Channel[Job] = Channel()
     scoring: Channel[Job] = Channel()
     publishing: Channel[Job] = Channel()
@@ -117,18 +120,19 @@ def serve(  # noqa: PLR0913 - everything meets here
     gc.collect()
     gc.freeze()
     with contextlib.ExitStack() as stack:
+        watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(Consumer(settings.kafka, transactional=_is_transactional(settings)))
         delivery = stack.enter_context(
-            contextlib.closing(_delivery(settings, consumer, endings, metrics, publisher_pulse))
+            contextlib.closing(_delivery(settings, consumer, endings, metrics, pulses.publisher))
         )
         scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
-        score = Score(scheduler, costs, model, metrics, scorer_pulse)
-        publish = Publish(delivery, settings.kafka, model, metrics, publisher_pulse)
+        score = Score(scheduler, costs, model, metrics, pulses.scorer)
+        publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher)
         pipeline = Pipeline(
             [
                 Stage("tokenize", tokenize, (scoring,), settings.stages.tokenizer_threads),
-                Stage("score", lambda: score.run(scoring, publishing), (publishing,), pulse=scorer_pulse),
-                Stage("publish", lambda: publish.run(publishing), pulse=publisher_pulse),
+                Stage("score", lambda: score.run(scoring, publishing), (publishing,), pulse=pulses.scorer),
+                Stage("publish", lambda: publish.run(publishing), pulse=pulses.publisher),
             ]
         )
         loop = MainLoop(
@@ -141,17 +145,18 @@ def serve(  # noqa: PLR0913 - everything meets here
             inbox=inbox,
             endings=endings,
             metrics=metrics,
-            pulse=loop_pulse,
+            pulse=pulses.loop,
             options=settings.loop,
             max_poll_records=settings.door.max_poll_records,
         )
         stack.callback(pipeline.join, _JOIN_S)
         stack.callback(inbox.close)
-        metrics.commit_age.set_function(
-            delivery.commit_age_s if isinstance(delivery, ExactlyOnce) else loop.commit_age_s
-        )
+        stack.callback(pulses.loop.beat, _CLOSE_S)
+        commit_age_s = delivery.commit_age_s if isinstance(delivery, ExactlyOnce) else loop.commit_age_s
+        metrics.commit_age.set_function(commit_age_s)
         pipeline.start()
-        health.watch({"the main loop": loop_pulse, "the scorer": scorer_pulse})
+        watchdog.start(watched(settings, pulses, commit_age_s))
+        health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
         health.ready_when(lambda: None if consumer.joined else "the consumer group was not joined yet")
         loop.run(is_stopping)
 
