@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "worker"
 
 # Each row may import from its own row and from those above it.
 LAYERS = (
-    ("exits", "jobs", "channel", "pipeline", "metrics", "logs", "signals"),
+    ("exits", "jobs", "channel", "pipeline", "metrics", "logs", "signals", "watchdog"),
     (
         "contract",
         "events",
@@ -28,7 +28,7 @@ LAYERS = (
     ("kafka_io", "dead_letters", "server"),
     ("delivery", "transactions"),
     ("stages", "loop"),
-    ("settings", "flags", "app"),
+    ("settings", "flags", "watched", "app"),
     ("demo", "tools", "training"),
     ("cli", "__main__"),
 )
@@ -42,7 +42,7 @@ OWNERS = {
     "openvino": {"model"},
     "kafka": {"kafka_io", "tools"},
     "http": {"server"},
-    "threading": {"cli", "channel", "pipeline", "signals", "server", "model", "kafka_io", "tools"},
+    "threading": {"cli", "channel", "pipeline", "signals", "watchdog", "server", "model", "kafka_io", "tools"},
 }
 
 # Policies take the time as an argument, and do nothing but think.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.looping import NEVER_S, Bench, bench
+from tests.looping import EVERY_TURN_S, NEVER_S, Bench, bench
 from tests.making import PARTITION, record
 from worker.dead_letter_limits import DeadLetterLimits
 from worker.delivery import Ending
@@ -14,6 +15,9 @@ from worker.exits import Exit, StopError
 from worker.jobs import Fault, Job, Partition, Record
 from worker.ordering import by_nothing, by_partition
 from worker.pipeline import StageDiedError
+
+if TYPE_CHECKING:
+    from worker.kafka_io.rebalance import Kind
 
 
 def _end(line: Bench, *jobs: Job) -> None:
@@ -128,6 +132,37 @@ def test_a_refused_commit_is_counted_and_tried_again() -> None:
     line.turn()
     assert line.consumer.commits == [{PARTITION: 4}]
     assert line.metric("commits_total", result="ok") == 1
+
+
+def test_a_refused_commit_is_tried_again_soon_and_ages_until_one_succeeds() -> None:
+    line = bench(commit_interval_s=NEVER_S)
+    line.loop.RETRY_COMMIT_S = EVERY_TURN_S
+    line.consumer.refusals = 2
+    line.loop._commit_due_s = 0.0
+    _end(line, *line.take(record(3)))
+    assert line.loop.commit_age_s() == 0
+    line.loop._commit_due_s = 0.0
+    line.turn()
+    assert line.loop.commit_age_s() > 0
+    assert line.loop._committing_since_s is not None
+    line.loop._committing_since_s -= 7
+    line.turn()
+    assert line.loop.commit_age_s() >= 7
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 4}]
+    assert line.loop.commit_age_s() == 0
+
+
+@pytest.mark.parametrize("kind", ["revoked", "lost"])
+def test_what_is_not_ours_to_commit_any_more_does_not_age(kind: Kind) -> None:
+    line = bench()
+    _end(line, *line.take(record(3)))
+    line.consumer.refusals = 1
+    line.turn()
+    assert line.loop.commit_age_s() > 0
+    line.consumer.tell(kind)
+    line.turn()
+    assert line.loop.commit_age_s() == 0
 
 
 def test_commits_wait_for_their_interval() -> None:

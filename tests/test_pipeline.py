@@ -70,3 +70,25 @@ def test_the_age_of_a_pulse_starts_again_at_a_beat() -> None:
     assert pulse.age_s() >= first >= 0
     pulse.beat()
     assert pulse.age_s() >= 0
+
+
+def test_a_pulse_does_not_age_while_what_it_allowed_for_may_last() -> None:
+    pulse = Pulse()
+    pulse.beat(60)
+    assert pulse.age_s() == 0
+    pulse.beat(-60)
+    assert pulse.age_s() >= 60
+
+
+def test_the_pulse_of_a_stage_that_has_ended_does_not_age() -> None:
+    pulses = Pulse(), Pulse()
+
+    def die() -> None:
+        raise ValueError
+
+    pipeline = Pipeline([Stage("idle", lambda: None, pulse=pulses[0]), Stage("dying", die, pulse=pulses[1])])
+    for pulse in pulses:
+        pulse.beat(-60)
+    pipeline.start()
+    assert pipeline.join(10)
+    assert [pulse.age_s() for pulse in pulses] == [0, 0]

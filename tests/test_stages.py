@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests import making
 from worker.channel import Channel
-from worker.costs import CostModel, CostOptions
+from worker.costs import CostModel, CostOptions, Load
 from worker.dead_letters import REASONS, read
 from worker.delays import Delays
 from worker.delivery import AtLeastOnce, Ending
@@ -247,6 +248,51 @@ def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for()
     assert happened == ["launch", "launch", "wait", "launch", "wait", "wait"]
 
 
+class Beats(Pulse):
+    """A pulse that notes what each beat allows for, and says when there were enough."""
+
+    def __init__(self, enough: int = 1) -> None:
+        super().__init__()
+        self.allowed_s: list[float] = []
+        self.went_round = threading.Event()
+        self._enough = enough
+
+    def beat(self, ahead_s: float = 0.0) -> None:
+        self.allowed_s.append(ahead_s)
+        if len(self.allowed_s) >= self._enough:
+            self.went_round.set()
+
+
+def test_the_scorer_allows_for_what_a_batch_is_predicted_to_take() -> None:
+    scoring: Channel[Job] = Channel()
+    publishing: Channel[Job] = Channel()
+    scoring.put(making.job(10))
+    scoring.close()
+    model: Any = Model()
+    costs = CostModel(CostOptions(), [(Load(10, 100), 500.0)])
+    pulse = Beats()
+    scheduler = Scheduler(BatchLimits(on_overload="score"), 100, costs)
+    Score(scheduler, costs, model, Metrics(REASONS), pulse=pulse, delays=Delays()).run(scoring, publishing)
+    launching_s, waiting_s = (allowed_s for allowed_s in pulse.allowed_s if allowed_s)
+    assert launching_s >= waiting_s > 400
+
+
+def test_the_publisher_goes_round_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Publish, "IDLE_S", 0.001)
+    inbox: Channel[Job] = Channel()
+    endings: Channel[Ending] = Channel()
+    producer: Any = Broker({})
+    model: Any = Model()
+    pulse = Beats(enough=3)
+    publish = Publish(AtLeastOnce(producer, endings), KafkaOptions(), model, Metrics(REASONS), pulse)
+    thread = threading.Thread(target=publish.run, args=(inbox,))
+    thread.start()
+    assert pulse.went_round.wait(60)
+    inbox.close()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
 def _publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0) -> list[Ending]:
     endings: Channel[Ending] = Channel()
     producer: Any = broker
@@ -260,7 +306,7 @@ def _publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0) -> list
     delivery = AtLeastOnce(producer, endings)
     for _ in range(10):
         delivery.delays.observe(acknowledged_in_s)
-    Publish(delivery, KafkaOptions(), model, Metrics(REASONS)).run(inbox)
+    Publish(delivery, KafkaOptions(), model, Metrics(REASONS), Pulse()).run(inbox)
     endings.close()
     return list(endings)
 

@@ -17,6 +17,7 @@ from worker.jobs import Job, Partition
 from worker.kafka_io import TransactionFailed
 from worker.ledger import Ledger
 from worker.metrics import Metrics
+from worker.pipeline import Pulse
 from worker.transactions import ExactlyOnce
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Line:
         self.place: str | None = "place"
         self.endings: Channel[Ending] = Channel()
         self.metrics = Metrics(REASONS)
+        self.pulse = Pulse()
         self._offset = 0
         self.delivery = ExactlyOnce(
             self._connect,
@@ -68,6 +70,7 @@ class Line:
             DeliveryOptions(**{"transaction_interval_s": LONG_S, **options}),
             self.endings,
             self.metrics,
+            pulse=self.pulse,
             patience_s=patience_s,
         )
 
@@ -233,6 +236,16 @@ def test_what_a_new_producer_cannot_mend_is_raised_as_it_is() -> None:
     with pytest.raises(StopError) as raised:
         line.tend(in_s=LONG_S)
     assert raised.value.code is Exit.FORBIDDEN
+
+
+def test_waits_that_have_an_end_of_their_own_are_allowed_for() -> None:
+    old, new = Producer("commit"), Producer()
+    line = Line(old, StopError(Exit.UNREACHABLE, "no broker"), new, patience_s=70, transaction_timeout_s=10)
+    allowed_s: list[float] = []
+    line.pulse.beat = allowed_s.append  # type: ignore[method-assign, assignment]
+    line.send()
+    line.tend(in_s=LONG_S)
+    assert allowed_s == [30, 70, 70]
 
 
 def test_without_a_new_producer_in_time_the_worker_ends_with_a_status_of_its_own() -> None:

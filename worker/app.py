@@ -30,6 +30,8 @@ from worker.settings import unknown_variables
 from worker.signals import StopSignals
 from worker.stages import Publish, Score, Tokenize
 from worker.transactions import ExactlyOnce
+from worker.watchdog import Watchdog
+from worker.watched import Pulses, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JOIN_S = 2.0  # how long a stage may take to end once there is nothing more for it, at the end of the process
+_CLOSE_S = 30.0  # how long all may take to be closed, by the limits that each has of its own
 
 
 def run(settings: Settings) -> None:
@@ -101,8 +104,8 @@ def serve(  # noqa: PLR0913 - everything meets here
 
     The topics must exist. Raises as `run` does.
     """
-    scorer_pulse, loop_pulse = Pulse(), Pulse()
-    metrics.poll_age.set_function(loop_pulse.age_s)
+    pulses = Pulses.new()
+    metrics.poll_age.set_function(pulses.loop.age_s)
     inbox: Channel[Job] = Channel()
     scoring: Channel[Job] = Channel()
     publishing: Channel[Job] = Channel()
@@ -118,16 +121,19 @@ def serve(  # noqa: PLR0913 - everything meets here
     gc.collect()
     gc.freeze()
     with contextlib.ExitStack() as stack:
+        watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(Consumer(settings.kafka, transactional=_is_transactional(settings)))
-        delivery = stack.enter_context(contextlib.closing(_delivery(settings, consumer, endings, metrics)))
+        delivery = stack.enter_context(
+            contextlib.closing(_delivery(settings, consumer, endings, metrics, pulses.publisher))
+        )
         scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
-        score = Score(scheduler, costs, model, metrics, pulse=scorer_pulse, delays=delivery.delays)
-        publish = Publish(delivery, settings.kafka, model, metrics)
+        score = Score(scheduler, costs, model, metrics, pulse=pulses.scorer, delays=delivery.delays)
+        publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher)
         pipeline = Pipeline(
             [
                 Stage("tokenize", tokenize, (scoring,), settings.stages.tokenizer_threads),
-                Stage("score", lambda: score.run(scoring, publishing), (publishing,)),
-                Stage("publish", lambda: publish.run(publishing)),
+                Stage("score", lambda: score.run(scoring, publishing), (publishing,), pulse=pulses.scorer),
+                Stage("publish", lambda: publish.run(publishing), pulse=pulses.publisher),
             ]
         )
         loop = MainLoop(
@@ -140,14 +146,18 @@ def serve(  # noqa: PLR0913 - everything meets here
             inbox=inbox,
             endings=endings,
             metrics=metrics,
-            pulse=loop_pulse,
+            pulse=pulses.loop,
             options=settings.loop,
             max_poll_records=settings.door.max_poll_records,
         )
         stack.callback(pipeline.join, _JOIN_S)
         stack.callback(inbox.close)
+        stack.callback(pulses.loop.beat, _CLOSE_S)
+        commit_age_s = delivery.commit_age_s if isinstance(delivery, ExactlyOnce) else loop.commit_age_s
+        metrics.commit_age.set_function(commit_age_s)
         pipeline.start()
-        health.watch({"the main loop": loop_pulse, "the scorer": scorer_pulse})
+        watchdog.start(watched(settings, pulses, commit_age_s))
+        health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
         health.ready_when(lambda: _missing(score, consumer))
         loop.run(is_stopping)
 
@@ -170,7 +180,9 @@ def _predecessors(settings: Settings) -> Predecessors:
     return Predecessors(by_key if settings.delivery.order_by_key else by_nothing)
 
 
-def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics) -> Delivery:
+def _delivery(
+    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
+) -> Delivery:
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
     if not _is_transactional(settings):
         return AtLeastOnce(Producer(settings.kafka), endings)
@@ -178,7 +190,7 @@ def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], 
     name = options.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"
     limits = record_limits(settings.kafka)
     log.info("transactions of %s", name)
-    delivery = ExactlyOnce(
+    return ExactlyOnce(
         lambda: TransactionalProducer(
             settings.kafka, transactional_id=name, timeout_s=options.transaction_timeout_s, limits=limits
         ),
@@ -186,7 +198,6 @@ def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], 
         options,
         endings,
         metrics,
+        pulse=pulse,
         patience_s=settings.kafka.delivery_timeout_s,
     )
-    metrics.commit_age.set_function(delivery.commit_age_s)
-    return delivery

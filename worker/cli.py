@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from worker import __version__
-from worker.exits import Exit, StopError
+from worker.exits import Exit, StopError, say
 from worker.flags import takes
 from worker.settings import Settings, group_types, to_toml
 from worker.tools.bench.commands import bench
@@ -184,14 +184,10 @@ def execute() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
     except StopError as error:
-        _say(str(error))
+        say(str(error))
         return error.code
     except Exception as error:
         logging.getLogger("worker").exception("the worker ends after an error")
-        _say(f"{type(error).__name__}: {error}")
+        say(f"{type(error).__name__}: {error}")
         return Exit.CRASH
     return Exit.OK
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"rerank-worker: {message}\n")

@@ -1,5 +1,6 @@
 """Exit codes, and the error that ends the process with one clear line and one of them."""
 
+import sys
 from enum import IntEnum
 
 
@@ -20,6 +21,10 @@ class Exit(IntEnum):
     STUCK = 11  # no transaction could be finished for too long
     FENCED = 12  # another process has the transactional id
     DEAD_LETTERS = 13  # too many events became dead letters
+    STUCK_POLL = 14  # the watchdog: the main loop stands still,
+    STUCK_SCORER = 15  # the scorer does,
+    STUCK_PUBLISHER = 16  # the publisher does,
+    STUCK_COMMIT = 17  # or nothing could be committed for too long
 
 
 class StopError(Exception):
@@ -28,3 +33,9 @@ class StopError(Exception):
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def say(message: str) -> None:
+    """Write the one line that says why the process ends."""
+    sys.stderr.write(f"rerank-worker: {message}\n")
+    sys.stderr.flush()

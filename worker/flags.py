@@ -25,6 +25,7 @@ PANELS = {
     "dead_letters": "Limits",
     "stages": "Threads",
     "loop": "Commits and stopping",
+    "watchdog": "Commits and stopping",
     "server": "HTTP",
     "logs": "Logs",
 }

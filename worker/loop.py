@@ -54,6 +54,7 @@ class MainLoop:
 
     POLL_S = 0.05  # how long a signal or a revocation may wait for the loop
     REPORT_S = 1.0  # how often the gauges are brought up to date
+    RETRY_COMMIT_S = 1.0  # how soon a commit that was refused is tried again, if not sooner
     LAST_COMMIT_S = 3.0  # how long the commit of a stop is tried again where the group refuses it
 
     def __init__(  # noqa: PLR0913 - it is the one place where all of these meet
@@ -88,6 +89,7 @@ class MainLoop:
         self._rewound: set[Partition] = set()  # read again since the last poll
         self._admitting = True
         self._poll_due_s = 0.0
+        self._committing_since_s: float | None = None
         self._commit_due_s = 0.0
         self._report_due_s = 0.0
 
@@ -105,6 +107,11 @@ class MainLoop:
         if verdict:
             raise StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
 
+    def commit_age_s(self) -> float:
+        """Return for how long a commit has been tried and not succeeded; 0 while there is none. For any thread."""
+        since_s = self._committing_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
     def _turn(self) -> None:
         self._pulse.beat()
         self._pipeline.check(ending=not self._admitting)
@@ -116,8 +123,8 @@ class MainLoop:
         self._settle(self._endings.take(0))
         now_s = time.monotonic()
         if now_s >= self._commit_due_s:
-            self._commit_due_s = now_s + self._options.commit_interval_s
-            self._commit()
+            again_s = self._options.commit_interval_s
+            self._commit_due_s = now_s + (again_s if self._commit() else min(again_s, self.RETRY_COMMIT_S))
         if now_s >= self._report_due_s:
             self._report_due_s = now_s + self.REPORT_S
             self._report()
@@ -157,6 +164,7 @@ class MainLoop:
             self._inbox.put(job)
 
     def _settle(self, endings: Sequence[Ending]) -> None:
+        self._pulse.beat()  # a hand-over comes here again and again, and has a limit of its own
         again: set[Partition] = set()
         for job, at_s, error, committed in endings:
             if isinstance(error, StopError):
@@ -222,12 +230,15 @@ class MainLoop:
         accepted = rebalance.release(offsets)
         if offsets:
             self._metrics.commits.labels("ok" if accepted else "refused").inc()
+            self._committing_since_s = None if accepted else self._committing_since_s
 
     def _commit(self) -> bool:
         """Commit what is done; return whether nothing is left to commit."""
         offsets = self._ledger.committable()
         if not offsets:
+            self._committing_since_s = None
             return True
+        self._committing_since_s = self._committing_since_s or time.monotonic()
         try:
             self._consumer.commit(offsets)
         except CommitRefused as error:
@@ -235,6 +246,7 @@ class MainLoop:
             log.warning("commit refused: %s", error)
             self._metrics.commits.labels("refused").inc()
             return False
+        self._committing_since_s = None
         self._ledger.committed(offsets)
         self._metrics.commits.labels("ok").inc()
         return True

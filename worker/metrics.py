@@ -115,7 +115,8 @@ class Metrics:
             "transaction_end_seconds", "Time that ending a transaction took, of the time before.", LATENCY_BUCKETS
         )
         self.commit_age = gauge(
-            "commit_age_seconds", "Time since the worker began to end a transaction that has not ended yet, else 0."
+            "commit_age_seconds",
+            "Time since the worker began to commit, or to end a transaction, without success so far; else 0.",
         )
         self.poll_age = gauge("poll_age_seconds", "Time since the main loop last went round.")
         self.displacement = histogram(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -21,12 +22,16 @@ class StageDiedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage: `body` runs on `threads` threads and returns when its inbox ends; then `outboxes` are closed."""
+    """A stage: `body` runs on `threads` threads and returns when its inbox ends; then `outboxes` are closed.
+
+    `pulse` is what its only thread beats.
+    """
 
     name: str
     body: Callable[[], None]
     outboxes: tuple[Channel[Any], ...] = ()
     threads: int = 1
+    pulse: Pulse | None = None
 
 
 class Pulse:
@@ -35,13 +40,17 @@ class Pulse:
     def __init__(self) -> None:
         self._last_s = time.monotonic()
 
-    def beat(self) -> None:
-        """Say that the thread is alive."""
-        self._last_s = time.monotonic()
+    def beat(self, ahead_s: float = 0.0) -> None:
+        """Say that the thread is alive, and that what it does now may take `ahead_s` seconds."""
+        self._last_s = time.monotonic() + ahead_s
+
+    def end(self) -> None:
+        """Say that the thread has nothing more to do: it does not age."""
+        self._last_s = math.inf
 
     def age_s(self) -> float:
-        """Return seconds since the last beat."""
-        return time.monotonic() - self._last_s
+        """Return seconds since the last beat, or since the end of what it allowed for."""
+        return max(0.0, time.monotonic() - self._last_s)
 
 
 class Pipeline:
@@ -90,6 +99,8 @@ class Pipeline:
             with self._lock:
                 self._error = self._error or (stage.name, error)
         finally:
+            if stage.pulse is not None:
+                stage.pulse.end()  # if it died, the main thread says of what
             with self._lock:
                 self._running[stage.name] -= 1
                 last = self._running[stage.name] == 0

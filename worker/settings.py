@@ -27,6 +27,7 @@ from worker.model.options import ModelOptions
 from worker.scheduler import BatchLimits
 from worker.server import ServerOptions
 from worker.stages import StageOptions
+from worker.watchdog import WatchdogOptions
 
 G = TypeVar("G")
 PREFIX = "RERANK_"
@@ -46,6 +47,7 @@ class Settings:
     dead_letters: DeadLetterLimits
     stages: StageOptions
     loop: LoopOptions
+    watchdog: WatchdogOptions
     server: ServerOptions
     logs: LogOptions
 

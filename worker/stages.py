@@ -207,6 +207,7 @@ class Score:
                 job.spent_s["schedule"] = now_s - job.tokenized_s
             if stop == job.limit:
                 self._metrics.slack.observe(job.deadline_s - now_s)
+        self._pulse.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
         self._flying.append(_Flying(dispatch.batch, flight, now_s, free_s + predicted_s, dispatch.load))
         return True
@@ -219,6 +220,7 @@ class Score:
 
     def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
         """Wait for a batch and hand on the events that are complete with it."""
+        self._pulse.beat(max(0.0, flying.expected_s - time.monotonic()))
         scores = flying.flight.wait()
         now_s = time.monotonic()
         took_s = now_s - max(flying.began_s, self._free_s)
@@ -259,23 +261,31 @@ class Score:
 class Publish:
     """Ranks and publishes; results of one key leave in the order of their requests, and so may those of a partition."""
 
-    def __init__(self, delivery: Delivery, options: KafkaOptions, model: CrossEncoder, metrics: Metrics) -> None:
+    IDLE_S = 0.5  # how long to wait for events before the pulse is beaten again
+
+    def __init__(
+        self, delivery: Delivery, options: KafkaOptions, model: CrossEncoder, metrics: Metrics, pulse: Pulse
+    ) -> None:
         self._delivery = delivery
         self._options = options
         self._model = model
         self._metrics = metrics
+        self._pulse = pulse
         self._order = Order()
 
     def run(self, inbox: Channel[Job]) -> None:
         """Publish until the inbox ends; every event that came ends through the delivery, some of them later."""
         ended = False
         while not ended:
+            self._pulse.beat()
+            patience_s = self._delivery.patience_s(time.monotonic())
             try:
-                arrived = inbox.take(self._delivery.patience_s(time.monotonic()))
+                arrived = inbox.take(self.IDLE_S if patience_s is None else min(patience_s, self.IDLE_S))
             except EndOfChannelError:
                 ended, arrived = True, []
             for each in arrived:
                 for job in self._order.ready(each):
+                    self._pulse.beat()
                     self._publish(job)
                 self._delivery.tend(time.monotonic())
             self._delivery.tend(time.monotonic())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from worker.jobs import Job, Partition
     from worker.kafka_io import TransactionalProducer
     from worker.metrics import Metrics
+    from worker.pipeline import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class ExactlyOnce:
         endings: Channel[Ending],
         metrics: Metrics,
         *,
+        pulse: Pulse,
         patience_s: float,
     ) -> None:
         self._connect = connect
@@ -59,6 +61,7 @@ class ExactlyOnce:
         self._options = options
         self._endings = endings
         self._metrics = metrics
+        self._pulse = pulse
         self._patience_s = patience_s  # how long to try for a new producer
         self.delays = Delays()
         self._closings = Delays()  # what the ends of transactions take
@@ -123,6 +126,7 @@ class ExactlyOnce:
     def _close(self, now_s: float) -> None:
         """Commit; or start over; or, while a rebalance is under way, put it off."""
         self._closing_since_s = self._closing_since_s or now_s
+        self._pulse.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
         try:
             self._producer.settle()
             # The place in the group first, then the look at the tickets: while it is held this member joins no new
@@ -163,6 +167,7 @@ class ExactlyOnce:
     def _replaced(self, give_up_s: float, why: Exception) -> TransactionalProducer:
         """Return a new producer. Raises StopError where there is none by then."""
         while time.monotonic() < give_up_s:
+            self._pulse.beat(self._patience_s)
             try:
                 return self._connect()
             except StopError as error:
