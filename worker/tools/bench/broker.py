@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tempfile
 import uuid
 from contextlib import contextmanager
@@ -72,9 +73,11 @@ class BenchBroker:
 def bench_broker(kafka: KafkaOptions, environ: Mapping[str, str]) -> Iterator[BenchBroker]:
     """Give the broker that `kafka` names, or start one: Apache Kafka from KAFKA_HOME or ../shared/kafka, else embedded.
 
-    Raises StopError where none can be started.
+    Raises StopError where none can be started, or the one that is named cannot be reached.
     """
     if kafka.bootstrap_servers != OWN:
+        # Before topics are made, which would have to be looked for and removed: it answers, or this is where it ends.
+        connect(KafkaAdminClient, kafka).close()
         yield BenchBroker(f"the broker at {kafka.bootstrap_servers}", kafka)
         return
     home = environ.get("KAFKA_HOME") or (str(_BESIDE) if _BESIDE.is_dir() else None)
@@ -106,12 +109,16 @@ def _delete(options: KafkaOptions) -> None:
     try:
         admin = connect(KafkaAdminClient, options)
     except StopError as error:
-        print(f"the topics {', '.join(names)} may still be there: {error}")
+        _say_left(names, str(error))
         return
     try:
         if there := [name for name in admin.list_topics() if name in names]:
             admin.delete_topics(there)
     except KafkaError as error:
-        print(f"the topics {', '.join(names)} may still be there: {type(error).__name__}: {error}")
+        _say_left(names, f"{type(error).__name__}: {error}")
     finally:
         admin.close()
+
+
+def _say_left(topics: list[str], reason: str) -> None:
+    print(f"the topics {', '.join(topics)} may still be there: {reason}", file=sys.stderr)
