@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Those that start a broker, and those of them that start workers.
+WITH_A_BROKER = ("host", "stream", "budget", "capacity")
+WITH_WORKERS = ("stream", "budget", "capacity")
+ALL = ("scorer", *WITH_A_BROKER)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that takes no time."""
@@ -56,16 +62,19 @@ def measure(broker: str, tiny_model: Path, tmp_path: Path) -> Callable[..., dict
 
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run a bench whose options are wrong and return the one line that it prints, having checked its exit status."""
+    """Run a bench that cannot do what it is asked, and return the one line that it prints, on standard error.
+
+    `status` is the exit status that it must have.
+    """
     for name in [name for name in os.environ if name.startswith("RERANK_")]:
         monkeypatch.delenv(name)
 
-    def run(*words: str) -> str:
+    def run(*words: str, status: Exit = Exit.USAGE) -> str:
         monkeypatch.setattr("sys.argv", ["rerank-worker", "bench", *words])
-        assert execute() == Exit.USAGE
-        line = capsys.readouterr().err
-        assert line.count("\n") == 1
-        return line
+        ended = execute()
+        shown = capsys.readouterr()
+        assert (ended, shown.out, shown.err.count("\n")) == (status, "", 1), shown.err
+        return shown.err
 
     return run
 

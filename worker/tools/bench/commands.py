@@ -22,6 +22,8 @@ DEFAULTS = {"bootstrap_servers": OWN, "model": str(MODEL)}
 
 # What decides how a worker as a child process does.
 OF_THE_WORKER = ("kafka", "events", "model", "batch", "costs", "door", "stages")
+# What of it a bench decides: its topics, and the score cache, for which it has a flag of its own.
+NOT_THE_WORKERS = (*OWN_TOPICS, "score_cache_mb")
 
 
 @bench.command()
@@ -45,30 +47,30 @@ def host(settings: Settings, own: HostOptions) -> None:
 
 
 @bench.command()
-@takes(*OF_THE_WORKER, own=StreamOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+@takes(*OF_THE_WORKER, own=StreamOptions, defaults=DEFAULTS, without=NOT_THE_WORKERS)
 def stream(settings: Settings, own: StreamOptions) -> None:
     """Measure the worker at saturation, through a broker, against the bare scorer and what a user would write."""
     from worker.tools.bench.stream import bench_stream
 
     with stoppable():
-        bench_stream(settings, own)
+        bench_stream(own.measured(settings), own)
 
 
 @bench.command()
-@takes(*OF_THE_WORKER, own=BudgetOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+@takes(*OF_THE_WORKER, own=BudgetOptions, defaults=DEFAULTS, without=NOT_THE_WORKERS)
 def budget(settings: Settings, own: BudgetOptions) -> None:
     """Measure how many events end in their latency budget at given loads, with the scheduler and without (FIFO)."""
     from worker.tools.bench.budget import bench_budget
 
     with stoppable():
-        bench_budget(settings, own)
+        bench_budget(own.measured(settings), own)
 
 
 @bench.command()
-@takes(*OF_THE_WORKER, own=CapacityOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+@takes(*OF_THE_WORKER, own=CapacityOptions, defaults=DEFAULTS, without=NOT_THE_WORKERS)
 def capacity(settings: Settings, own: CapacityOptions) -> None:
     """Find the highest rate at which the events stay in their budget, and the replicas that a traffic needs."""
     from worker.tools.bench.capacity import bench_capacity
 
     with stoppable():
-        bench_capacity(settings, own)
+        bench_capacity(own.measured(settings), own)

@@ -6,54 +6,35 @@ import dataclasses
 import os
 import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.tools.bench.broker import bench_broker
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.free_scorer import FreeModels
+from worker.tools.bench.host_events import fill, plan, sample
 from worker.tools.bench.host_run import run_worker
 from worker.tools.bench.plot import draw_bars
 from worker.tools.bench.progress import progress
 from worker.tools.bench.report import Report
-from worker.tools.bench.traffic import publish_all
-from worker.tools.bench.workload import load_workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from worker.kafka_io import KafkaOptions
     from worker.settings import Settings
+    from worker.tools.bench.host_events import List, Scenario
     from worker.tools.bench.host_options import HostOptions
     from worker.tools.bench.host_run import Window
     from worker.tools.bench.progress import Advance
-    from worker.tools.bench.traffic import Published
-
-# Pairs a second that a run is sized by. Where the machine is faster, runs are shorter, and the figures the same.
-_RATES = {"cold": 20_000, "warm": 60_000}
-_WARM_TEXTS = 20_000  # different products of a warm run: the cache holds them all
-_SAMPLE_LISTS = 400  # events that the tokenizer alone is measured with
-
-# A query and its products.
-List = tuple[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Events in a topic, and the lists that are tokenized before the worker starts."""
-
-    kafka: KafkaOptions
-    published: Published
-    lists: list[List]
-    known: list[List]
-    description: str
 
 
 def bench_host(settings: Settings, options: HostOptions) -> None:
     """Measure and print. Raises StopError for options, a model, a file or a broker that cannot be used."""
     options.check()
     environment = Environment()
+    plans = {name: plan(name, settings.events, options) for name in ("cold", "warm")}
+    environment.add(workload={name: planned.workload.description for name, planned in plans.items()})
+    environment.add(events_per_run={name: planned.events for name, planned in plans.items()})
     models = FreeModels(settings.model)
     with (
         progress(2 + 2 * options.repeat) as advance,
@@ -64,28 +45,16 @@ def bench_host(settings: Settings, options: HostOptions) -> None:
         scenarios = {}
         for name, kafka in (("cold", cold), ("warm", warm)):
             advance(f"publishing the events of the {name} runs", 1)
-            scenarios[name] = _fill(name, kafka, settings, options)
+            scenarios[name] = fill(plans[name], kafka)
         bench = _Bench(settings, models, scenarios, broker.pids)
         bench.measure(options.repeat, advance)
         environment.add(broker=broker.name, candidates=options.candidates)
     environment.add_model(models.make())
-    environment.add(workload={name: scenario.description for name, scenario in scenarios.items()})
     report = Report("bench host", environment)
     bench.tell(report, options.candidates)
     report.finish(options.json)
     if options.plot is not None:
         _draw(options.plot, report)
-
-
-def _fill(name: str, kafka: KafkaOptions, settings: Settings, options: HostOptions) -> Scenario:
-    size = options.candidates
-    events = max(2, int(options.seconds * _RATES[name]) // size)
-    texts = events * size if name == "cold" else min(events * size, _WARM_TEXTS)
-    workload = load_workload(options.input, settings.events, pairs=texts, mean_tokens=options.mean_tokens)
-    published = publish_all(kafka, workload.events(events, size))
-    pairs = workload.pairs
-    lists = [(pairs[at][0], [text for _, text in pairs[at : at + size]]) for at in range(0, len(pairs), size)]
-    return Scenario(kafka, published, lists[:_SAMPLE_LISTS], lists if name == "warm" else [], workload.description)
 
 
 class _Bench:
@@ -103,9 +72,10 @@ class _Bench:
 
     def measure(self, repeat: int, advance: Advance) -> None:
         """Make every run `repeat` times, in turns."""
+        lists = sample(self._scenarios["cold"])
         for number in range(1, repeat + 1):
             advance(f"run {number} of {repeat}: the tokenizer alone")
-            self._alone.append(self._tokenizer_rate(self._scenarios["cold"].lists))
+            self._alone.append(self._tokenizer_rate(lists))
             for name, scenario in self._scenarios.items():
                 advance(f"run {number} of {repeat}: the worker with a {name} token cache")
                 self._runs[name].append(self._run(scenario))
