@@ -46,7 +46,9 @@ class BudgetOptions(ServedOptions):
     fifo: Annotated[bool, Doc("Measure a worker that scores everything in order of arrival, too, in turns.")] = True
     lone_events: Annotated[int, Gt(0), Doc("Events that are sent one at a time first, for the added latency.")] = 100
     tolerance_ms: Annotated[
-        float, Ge(0), Doc("What may lie between the worker's word that a deadline was met and its result's timestamp.")
+        float,
+        Ge(0),
+        Doc("By how much a result may be wrong about its deadline, met or missed, before it counts as mislabelled."),
     ] = 10.0
     seed: Annotated[int, Ge(0), Doc("Seed of arrivals and mixes.")] = 0
 
