@@ -1,4 +1,4 @@
-"""The broker of a bench: the one that is named, else Apache Kafka, else the embedded one; topics that go with it."""
+"""The broker of a bench: the one that is named, else Apache Kafka of KAFKA_HOME, else the embedded one; its topics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ OWN_TOPICS = (
     *("create_topics", "topic_partitions", "auto_offset_reset"),
 )
 
-_BESIDE = Path(__file__).resolve().parents[4] / "shared" / "kafka"
 # Compiled as it is in production, unlike the brokers of the tests.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=4"  # C2, the default of Java
 # This broker answers a join, and a fetch that waits, only after half of these times.
@@ -71,7 +70,7 @@ class BenchBroker:
 
 @contextmanager
 def bench_broker(kafka: KafkaOptions, environ: Mapping[str, str]) -> Iterator[BenchBroker]:
-    """Give the broker that `kafka` names, or start one: Apache Kafka from KAFKA_HOME or ../shared/kafka, else embedded.
+    """Give the broker that `kafka` names, or start one: Apache Kafka from KAFKA_HOME, else the embedded one.
 
     Raises StopError where none can be started, or the one that is named cannot be reached.
     """
@@ -80,10 +79,10 @@ def bench_broker(kafka: KafkaOptions, environ: Mapping[str, str]) -> Iterator[Be
         connect(KafkaAdminClient, kafka).close()
         yield BenchBroker(f"the broker at {kafka.bootstrap_servers}", kafka)
         return
-    home = environ.get("KAFKA_HOME") or (str(_BESIDE) if _BESIDE.is_dir() else None)
+    home = environ.get("KAFKA_HOME")
     with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
         place = Path(folder) / "broker"
-        if home is not None:
+        if home:
             with ApacheKafka(Path(home), java_options=_JAVA_OPTIONS, folder=place) as apache:
                 servers = apache.bootstrap_servers
                 options = dataclasses.replace(kafka, bootstrap_servers=servers)
