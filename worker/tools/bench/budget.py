@@ -51,7 +51,7 @@ def bench_budget(settings: Settings, options: BudgetOptions) -> None:
     workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens, least=least)
     check_model(settings.model)
     environment = Environment()
-    environment.add(workload=workload.description, lists=str(lists), seed=options.seed)
+    environment.add(workload=workload.description, lists=str(lists), seed=options.seed, **options.facts(settings))
     report = Report("bench budget", environment)
     runs = list(_plan(options))
     with ExitStack() as stack, progress(4 + len(runs)) as advance:
@@ -89,9 +89,7 @@ def _start(
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
     workers = [contenders.start(stack, broker, settings, folder, first, name="worker")]
     if fifo:
-        # What was `auto` is decided once: on a busy machine the second worker might come to another answer.
-        same = {name: workers[0].build()[name] for name in ("device", "dtype")}
-        more = {**contenders.FIFO, **same}
+        more = {**contenders.FIFO, **workers[0].decided()}
         workers.append(contenders.start(stack, broker, settings, folder, first, name="fifo", **more))
     return workers
 

@@ -49,6 +49,7 @@ def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
         budget_ms=options.budget_ms,
         share=options.share,
         seed=options.seed,
+        **options.facts(settings),
     )
     report = Report("bench capacity", environment)
     maker = RequestMaker(InTurn(workload))

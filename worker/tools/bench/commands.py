@@ -9,6 +9,7 @@ from worker.settings import Settings  # noqa: TC001 - typer evaluates the annota
 from worker.tools.bench.broker import OWN, OWN_TOPICS
 from worker.tools.bench.budget_options import BudgetOptions
 from worker.tools.bench.capacity_options import CapacityOptions
+from worker.tools.bench.delivery_options import DeliveryBenchOptions
 from worker.tools.bench.host_options import HostOptions
 from worker.tools.bench.scorer_options import ScorerOptions
 from worker.tools.bench.stopping import stoppable
@@ -21,9 +22,9 @@ bench = typer.Typer(name="bench", help="Measure the worker and its parts on this
 DEFAULTS = {"bootstrap_servers": OWN, "model": str(MODEL)}
 
 # What decides how a worker as a child process does.
-OF_THE_WORKER = ("kafka", "events", "model", "batch", "costs", "door", "stages")
-# What of it a bench decides: its topics, and the score cache, for which it has a flag of its own.
-NOT_THE_WORKERS = (*OWN_TOPICS, "score_cache_mb")
+OF_THE_WORKER = ("kafka", "delivery", "events", "model", "batch", "costs", "door", "stages")
+# What of it a bench decides: its names on the broker, and the score cache, for which it has a flag of its own.
+NOT_THE_WORKERS = (*OWN_TOPICS, "transactional_id", "score_cache_mb")
 
 
 @bench.command()
@@ -74,3 +75,13 @@ def capacity(settings: Settings, own: CapacityOptions) -> None:
 
     with stoppable():
         bench_capacity(own.measured(settings), own)
+
+
+@bench.command()
+@takes(*OF_THE_WORKER, own=DeliveryBenchOptions, defaults=DEFAULTS, without=("delivery", *NOT_THE_WORKERS))
+def delivery(settings: Settings, own: DeliveryBenchOptions) -> None:
+    """Measure what delivery exactly once costs beside at least once: pairs a second, and the latency of lone events."""
+    from worker.tools.bench.delivery import bench_delivery
+
+    with stoppable():
+        bench_delivery(own.measured(settings), own)

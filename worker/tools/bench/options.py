@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 from typing_extensions import Doc
@@ -45,3 +45,7 @@ class ServedOptions(BenchOptions):
     def measured(self, settings: Settings) -> Settings:
         """Return the settings of the workers. A score cache that is set for production would answer in their place."""
         return replace(settings, model=replace(settings.model, score_cache_mb=self.score_cache_mb))
+
+    def facts(self, settings: Settings) -> dict[str, Any]:
+        """Return what a report should say of how the workers are configured."""
+        return {"delivery": settings.delivery.delivery, "score_cache_mb": self.score_cache_mb}

@@ -54,6 +54,7 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
     )
     environment.add_model(model)
     environment.add(workload=texts.description, candidates=options.candidates, partitions=options.partitions)
+    environment.add(**options.facts(settings))
     report = Report("bench stream", environment)
     maker = RequestMaker(texts)
     with ExitStack() as stack, progress(2 + options.repeat) as advance:
