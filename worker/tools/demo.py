@@ -62,7 +62,8 @@ def demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
     try:
         return shown.run(environ)
     except WorkerEndedError as error:
-        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
+        ended = f"the worker ended with status {error.status}; its last lines:\n{error.last_lines}"
+        console.print(f"[red]{escape(ended)}[/red]", soft_wrap=True)
         return error.status
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")

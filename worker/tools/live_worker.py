@@ -22,14 +22,22 @@ T = TypeVar("T")
 _OK = 200  # of HTTP
 _PAUSE_S = 0.1
 _START_WITHIN_S = 120.0  # a model may come from the hub first
+_CODES = frozenset(Exit)
+_SAID = "rerank-worker: "  # how the command line begins the line that says why it ends
 
 
-class WorkerEndedError(Exception):
-    """The worker ended by itself. `status` is its exit status, as a shell would report it."""
+class WorkerEndedError(StopError):
+    """The worker ended by itself: one line, with the reason that it gave, and its exit code where it has one.
+
+    `status` is its exit status, as a shell would report it; `last_lines` are those of its log.
+    """
 
     def __init__(self, status: int, last_lines: str) -> None:
-        super().__init__(f"the worker ended with status {status}; its last lines:\n{last_lines}")
+        # A worker that was stopped by somebody else ends with 0, which is no success of who still needed it.
+        code = Exit(status) if status in _CODES and status != Exit.OK else Exit.CRASH
+        super().__init__(code, f"the worker ended with status {status}: {_reason(last_lines)}")
         self.status = status
+        self.last_lines = last_lines
 
 
 class LiveWorker:
@@ -91,6 +99,15 @@ class LiveWorker:
                 )
             time.sleep(_PAUSE_S)
         return answer
+
+
+def _reason(last_lines: str) -> str:
+    """Return what the worker said when it ended; where it had no time for that, the last line of its log."""
+    lines = last_lines.splitlines()
+    said = [line.removeprefix(_SAID) for line in lines if line.startswith(_SAID)]
+    if said:
+        return said[-1]
+    return f"it gave no reason; its last line: {lines[-1]}" if lines else "it gave no reason"
 
 
 def _flag(name: str, value: object) -> list[str]:

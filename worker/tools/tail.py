@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 class Tail:
     """Records of the topics from where they end now, or from their beginning. For one thread."""
 
-    def __init__(self, options: KafkaOptions, topics: Sequence[str], *, from_beginning: bool = False) -> None:
+    def __init__(
+        self, options: KafkaOptions, topics: Sequence[str], *, from_beginning: bool = False, committed: bool = False
+    ) -> None:
         """Return once the place to begin is fixed: what is published from then on will be seen.
 
+        With `committed`, what is in a transaction is seen when that is committed, and never if it is aborted.
         Raises StopError where the brokers cannot be reached, or a topic is missing or may not be read.
         """
         self._options = options
@@ -36,6 +39,7 @@ class Tail:
             auto_offset_reset="earliest" if from_beginning else "latest",
             allow_auto_create_topics=False,
             fetch_max_wait_ms=int(options.fetch_wait_s * 1000),
+            isolation_level="read_committed" if committed else "read_uncommitted",
             metrics_enabled=False,
         )
         try:

@@ -50,3 +50,18 @@ def test_every_process_is_measured_with_and_without_a_scheduler(
 )
 def test_a_wrong_option_is_one_clear_line(words: tuple[str, ...], complaint: str, refused: Callable[..., str]) -> None:
     assert complaint in refused("budget", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--loads", "9"), "--loads: expected less than or equal to 5, got ['9']"),
+        (("--loads", ""), "--loads: expected at least one, several with commas, got nothing"),
+        (("--processes", "steady"), "--processes: expected 'poisson' or 'bursty', got ['steady']"),
+        (("--processes", ","), "--processes: expected at least one, several with commas, got nothing"),
+    ],
+)
+def test_a_wrong_list_says_nothing_but_what_is_wrong(
+    words: tuple[str, ...], line: str, refused: Callable[..., str]
+) -> None:
+    assert refused("budget", *words) == f"rerank-worker: {line}\n"

@@ -6,14 +6,18 @@ import numpy as np
 
 from tests.making import record
 from worker.events import Decoder, EventOptions
-from worker.tools.bench.requests import AMPLE_MS, RequestMaker, renamed
+from worker.tools.bench.requests import AMPLE_MS, InTurn, RequestMaker
 from worker.tools.bench.workload import Workload
 
 PAIRS = [("drill", "a drill"), ("drill", "a bit"), ("lamp", "a lamp")]
 
 
+def in_turn() -> InTurn:
+    return InTurn(Workload(PAIRS, "three pairs"))
+
+
 def maker() -> RequestMaker:
-    return RequestMaker(Workload(PAIRS, "three pairs"))
+    return RequestMaker(in_turn())
 
 
 def test_a_request_is_valid_and_never_late() -> None:
@@ -24,11 +28,19 @@ def test_a_request_is_valid_and_never_late() -> None:
 
 
 def test_products_are_taken_in_turn_and_from_the_first_again() -> None:
-    taking = maker()
-    assert [text for _, text in taking.take(5)] == ["a drill", "a bit", "a lamp", "a drill", "a bit"]
-    assert taking.take(1) == [("lamp", "a lamp")]
-    taking.rewind()
-    assert taking.take(1) == [("drill", "a drill")]
+    texts = in_turn()
+    assert [text for _, text in texts.take(5)] == ["a drill", "a bit", "a lamp", "a drill", "a bit"]
+    assert texts.take(1) == [("lamp", "a lamp")]
+    texts.rewind()
+    assert texts.take(1) == [("drill", "a drill")]
+
+
+def test_the_pairs_of_a_request_have_the_query_of_the_first() -> None:
+    making = maker()
+    pairs = making.pairs(3)
+    assert pairs == [("drill", "a drill"), ("drill", "a bit"), ("drill", "a lamp")]
+    decoded = Decoder(EventOptions()).decode(record(value=making.request_of(pairs).value))
+    assert [(decoded.query, text) for text in decoded.texts] == pairs
 
 
 def test_a_plan_has_the_times_sizes_and_budgets_that_it_was_given() -> None:
@@ -39,9 +51,6 @@ def test_a_plan_has_the_times_sizes_and_budgets_that_it_was_given() -> None:
     assert [each.budget_ms for each in decoded] == [100, 300]
 
 
-def test_each_turn_has_keys_of_its_own() -> None:
+def test_each_request_has_a_key_of_its_own() -> None:
     making = maker()
-    requests = [making.request(1) for _ in range(3)]
-    keys = {each.key for turn in range(3) for each in renamed(requests, turn)}
-    assert len(keys) == 9
-    assert [each.value for each in renamed(requests, 1)] == [each.value for each in requests]
+    assert len({making.request(1).key for _ in range(9)}) == 9

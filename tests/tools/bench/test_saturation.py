@@ -15,6 +15,11 @@ def test_the_first_tenth_of_the_results_only_starts_the_clock() -> None:
     assert found.pairs_per_s == pytest.approx(50)
 
 
+def test_what_was_done_with_the_batch_that_starts_the_clock_is_not_counted() -> None:
+    # Forty results in batches of ten, one batch a second; the first tenth ends inside the first.
+    assert rates([(float(number // 10), 5) for number in range(40)]).events_per_s == pytest.approx(10)
+
+
 def test_a_few_results_still_have_a_rate() -> None:
     assert rates([(1.0, 3), (1.5, 3)]).events_per_s == pytest.approx(2)
 

@@ -66,8 +66,19 @@ def test_a_result_that_says_what_is_not_so_is_found(fault: str, result: Flown) -
     assert tally([result], tolerance_s=0.01).faults == {fault: 1}
 
 
-def test_a_deadline_may_be_met_within_the_tolerance_of_the_timestamp() -> None:
+def test_a_label_may_be_wrong_by_the_tolerance_either_way() -> None:
     assert fault_of(flown(0.2, published_s=0.109), 0.01) is None
+    assert fault_of(flown(0.091, met=False), 0.01) is None
+    assert fault_of(flown(0.089, met=False), 0.01) == "deadline missed, but read in time"
+
+
+def test_the_tolerance_hides_no_result_that_says_met_and_was_read_late() -> None:
+    late = flown(0.1001, published_s=0.0999)
+    counted = tally([flown(), late, flown(), flown(), flown(0.2, met=False), LOST], tolerance_s=0.01)
+    assert (counted.claimed, counted.met_but_late, counted.mislabelled) == (4, 1, 0)
+    assert counted.share_met_but_late == pytest.approx(1 / 4)
+    assert together([counted, counted]).share_met_but_late == pytest.approx(1 / 4)
+    assert tally([LOST], tolerance_s=0.01).share_met_but_late == 0
 
 
 def test_what_is_lost_counts_against_the_share_and_the_latency() -> None:

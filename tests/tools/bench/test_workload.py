@@ -27,6 +27,10 @@ def test_synthetic_pairs_depend_on_the_seed_alone() -> None:
     assert synthetic(200, mean_tokens=40).pairs != synthetic(200, mean_tokens=40, seed=1).pairs
 
 
+def test_more_synthetic_pairs_begin_with_the_same_ones() -> None:
+    assert synthetic(200, mean_tokens=40).pairs[:70] == synthetic(70, mean_tokens=40).pairs
+
+
 @pytest.mark.parametrize("mean", [40, 80])
 def test_synthetic_pairs_have_the_stated_mean_and_a_long_tail(mean: int) -> None:
     tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))

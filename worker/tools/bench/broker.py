@@ -1,8 +1,9 @@
-"""The broker of a bench: the one that is named, else Apache Kafka, else the embedded one; topics that go with it."""
+"""The broker of a bench: the one that is named, else Apache Kafka of KAFKA_HOME, else the embedded one; its topics."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tempfile
 import uuid
 from contextlib import contextmanager
@@ -32,7 +33,6 @@ OWN_TOPICS = (
     *("create_topics", "topic_partitions", "auto_offset_reset"),
 )
 
-_BESIDE = Path(__file__).resolve().parents[4] / "shared" / "kafka"
 # Compiled as it is in production, unlike the brokers of the tests.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=4"  # C2, the default of Java
 # This broker answers a join, and a fetch that waits, only after half of these times.
@@ -70,17 +70,19 @@ class BenchBroker:
 
 @contextmanager
 def bench_broker(kafka: KafkaOptions, environ: Mapping[str, str]) -> Iterator[BenchBroker]:
-    """Give the broker that `kafka` names, or start one: Apache Kafka from KAFKA_HOME or ../shared/kafka, else embedded.
+    """Give the broker that `kafka` names, or start one: Apache Kafka from KAFKA_HOME, else the embedded one.
 
-    Raises StopError where none can be started.
+    Raises StopError where none can be started, or the one that is named cannot be reached.
     """
     if kafka.bootstrap_servers != OWN:
+        # Before topics are made, which would have to be looked for and removed: it answers, or this is where it ends.
+        connect(KafkaAdminClient, kafka).close()
         yield BenchBroker(f"the broker at {kafka.bootstrap_servers}", kafka)
         return
-    home = environ.get("KAFKA_HOME") or (str(_BESIDE) if _BESIDE.is_dir() else None)
+    home = environ.get("KAFKA_HOME")
     with tempfile.TemporaryDirectory(prefix="rerank-bench-") as folder:
         place = Path(folder) / "broker"
-        if home is not None:
+        if home:
             with ApacheKafka(Path(home), java_options=_JAVA_OPTIONS, folder=place) as apache:
                 servers = apache.bootstrap_servers
                 options = dataclasses.replace(kafka, bootstrap_servers=servers)
@@ -106,12 +108,16 @@ def _delete(options: KafkaOptions) -> None:
     try:
         admin = connect(KafkaAdminClient, options)
     except StopError as error:
-        print(f"the topics {', '.join(names)} may still be there: {error}")
+        _say_left(names, str(error))
         return
     try:
         if there := [name for name in admin.list_topics() if name in names]:
             admin.delete_topics(there)
     except KafkaError as error:
-        print(f"the topics {', '.join(names)} may still be there: {type(error).__name__}: {error}")
+        _say_left(names, f"{type(error).__name__}: {error}")
     finally:
         admin.close()
+
+
+def _say_left(topics: list[str], reason: str) -> None:
+    print(f"the topics {', '.join(topics)} may still be there: {reason}", file=sys.stderr)

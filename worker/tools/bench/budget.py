@@ -15,11 +15,13 @@ from worker.tools.bench.broker import bench_broker
 from worker.tools.bench.budget_traffic import Run, Traffic
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.mix import Mix, parse_mix
+from worker.tools.bench.model_check import check_model
 from worker.tools.bench.plot import draw_lines
 from worker.tools.bench.progress import progress
 from worker.tools.bench.report import Report
-from worker.tools.bench.requests import AMPLE_MS, RequestMaker
+from worker.tools.bench.requests import AMPLE_MS
 from worker.tools.bench.workload import load_workload
+from worker.tools.bench.workload_file import Least
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +46,12 @@ def bench_budget(settings: Settings, options: BudgetOptions) -> None:
     options.check()
     lists = parse_mix("--lists", options.lists, low=1, high=_MOST_CANDIDATES, whole=True)
     budgets = parse_mix("--budgets", options.budgets, low=1, high=AMPLE_MS) if options.budgets else None
-    workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens)
+    largest = int(max(lists.values))
+    least = Least(largest, f"lists of {largest}")
+    workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens, least=least)
+    check_model(settings.model)
     environment = Environment()
-    environment.add(workload=workload.description, lists=str(lists), seed=options.seed)
+    environment.add(workload=workload.description, lists=str(lists), seed=options.seed, **options.facts(settings))
     report = Report("bench budget", environment)
     runs = list(_plan(options))
     with ExitStack() as stack, progress(4 + len(runs)) as advance:
@@ -54,7 +59,7 @@ def bench_budget(settings: Settings, options: BudgetOptions) -> None:
         broker = stack.enter_context(bench_broker(settings.kafka, os.environ))
         environment.add(broker=broker.name)
         advance("starting the workers", 1)
-        traffic = Traffic(RequestMaker(workload), lists, options)
+        traffic = Traffic(workload, lists, options)
         workers = _start(stack, broker, settings, traffic.saturating(_WARM_EVENTS), fifo=options.fifo)
         environment.add(**workers[0].build())
         advance("sending events one at a time", 1)
@@ -84,9 +89,7 @@ def _start(
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
     workers = [contenders.start(stack, broker, settings, folder, first, name="worker")]
     if fifo:
-        # What was `auto` is decided once: on a busy machine the second worker might come to another answer.
-        same = {name: workers[0].build()[name] for name in ("device", "dtype")}
-        more = {**contenders.FIFO, **same}
+        more = {**contenders.FIFO, **workers[0].decided()}
         workers.append(contenders.start(stack, broker, settings, folder, first, name="fifo", **more))
     return workers
 

@@ -7,26 +7,31 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, MinLen
 from typing_extensions import Doc
 
-from worker.tools.bench.options import BenchOptions
+from worker.exits import Exit, StopError
+from worker.tools.bench.options import ServedOptions
 
 ArrivalProcess = Literal["poisson", "bursty"]
 Load = Annotated[float, Gt(0), Le(5)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetOptions(BenchOptions):
+class BudgetOptions(ServedOptions):
     """The traffic, and the loads at which it comes."""
 
     seconds: Annotated[float, Gt(0), Doc("Seconds of traffic of one run; overload shows only after some.")] = 20.0
     repeat: Annotated[int, Gt(0), Doc("Runs of each load, process and schedule; the median share counts.")] = 1
     input: Annotated[Path | None, Doc("File of pairs, .parquet or .jsonl; synthetic products if not given.")] = None
     mean_tokens: Annotated[float, Ge(12), Le(200), Doc("Mean tokens of a synthetic pair, about.")] = 40.0
-    loads: Annotated[
-        tuple[Load, ...], MinLen(1), Doc("Shares of the measured capacity at which events come, with commas.")
-    ] = (0.5, 0.85, 1.0, 1.2)
-    processes: Annotated[
-        tuple[ArrivalProcess, ...], MinLen(1), Doc("How events arrive, with commas: poisson, bursty.")
-    ] = ("poisson", "bursty")
+    loads: Annotated[tuple[Load, ...], Doc("Shares of the measured capacity at which events come, with commas.")] = (
+        0.5,
+        0.85,
+        1.0,
+        1.2,
+    )
+    processes: Annotated[tuple[ArrivalProcess, ...], Doc("How events arrive, with commas: poisson, bursty.")] = (
+        "poisson",
+        "bursty",
+    )
     budgets: Annotated[
         tuple[str, ...],
         Doc(
@@ -41,6 +46,16 @@ class BudgetOptions(BenchOptions):
     fifo: Annotated[bool, Doc("Measure a worker that scores everything in order of arrival, too, in turns.")] = True
     lone_events: Annotated[int, Gt(0), Doc("Events that are sent one at a time first, for the added latency.")] = 100
     tolerance_ms: Annotated[
-        float, Ge(0), Doc("What may lie between the worker's word that a deadline was met and its result's timestamp.")
+        float,
+        Ge(0),
+        Doc("By how much a result may be wrong about its deadline, met or missed, before it counts as mislabelled."),
     ] = 10.0
     seed: Annotated[int, Ge(0), Doc("Seed of arrivals and mixes.")] = 0
+
+    def check(self) -> None:
+        """Raise StopError(Exit.USAGE) for what would fail only later."""
+        ServedOptions.check(self)
+        # MinLen would count a wrong value as none, and complain of both.
+        for flag, values in (("--loads", self.loads), ("--processes", self.processes)):
+            if not values:
+                raise StopError(Exit.USAGE, f"{flag}: expected at least one, several with commas, got nothing")

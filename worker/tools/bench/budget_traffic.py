@@ -10,7 +10,7 @@ from worker.tools.bench import lone
 from worker.tools.bench.arrivals import PROCESSES
 from worker.tools.bench.mix import Mix
 from worker.tools.bench.open_loop import fly
-from worker.tools.bench.requests import AMPLE_MS
+from worker.tools.bench.requests import AMPLE_MS, InTurn, RequestMaker
 from worker.tools.bench.verdicts import tally
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from worker.tools.bench.budget_report import Tallies
     from worker.tools.bench.contenders import Contender
     from worker.tools.bench.progress import Advance
-    from worker.tools.bench.requests import RequestMaker
     from worker.tools.bench.saturation import Request
+    from worker.tools.bench.workload import Workload
 
 _FILLING = 40  # events that the first estimate of the capacity takes
 _CAPACITY_RUNS = 3
@@ -34,9 +34,10 @@ Run = tuple["Process", float, int]
 class Traffic:
     """Makes the events of every part of the bench, and sends them."""
 
-    def __init__(self, maker: RequestMaker, lists: Mix, options: BudgetOptions) -> None:
+    def __init__(self, workload: Workload, lists: Mix, options: BudgetOptions) -> None:
         self.budgets = Mix((AMPLE_MS,), (1.0,))
-        self._maker = maker
+        self._texts = InTurn(workload)
+        self._maker = RequestMaker(self._texts)
         self._lists = lists
         self._options = options
         self._chance = np.random.default_rng(options.seed)
@@ -65,7 +66,7 @@ class Traffic:
                 chance = np.random.default_rng([self._options.seed, turn])
                 times = PROCESSES[process](load * capacity, self._options.seconds, chance)
                 sizes, budgets = self._lists.draw(len(times), chance), self.budgets.draw(len(times), chance)
-                self._maker.rewind()
+                self._texts.rewind()
                 planned = list(self._maker.plan(times, sizes, budgets))
                 flown = fly(planned, contender.post, contender.worker.check)
                 counted = tally(flown, tolerance_s=self._options.tolerance_ms / 1000)

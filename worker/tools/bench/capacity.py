@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from contextlib import ExitStack
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.exits import Exit, StopError
 from worker.tools.bench import contenders
 from worker.tools.bench.arrivals import poisson
 from worker.tools.bench.broker import bench_broker
+from worker.tools.bench.capacity_report import conclude
 from worker.tools.bench.environment import Environment
+from worker.tools.bench.model_check import check_model
 from worker.tools.bench.open_loop import fly
-from worker.tools.bench.plot import draw_lines
 from worker.tools.bench.progress import progress
-from worker.tools.bench.rate_search import Found, Trial, highest_rate, replicas_for
+from worker.tools.bench.rate_search import Trial, highest_rate
 from worker.tools.bench.report import Report
-from worker.tools.bench.requests import RequestMaker
+from worker.tools.bench.requests import InTurn, RequestMaker
 from worker.tools.bench.workload import load_workload
+from worker.tools.bench.workload_file import Least
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -39,7 +39,9 @@ _ABOVE = 1.1  # of the rate at saturation: no higher one can hold
 def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
     """Measure and print. Raises StopError for options, a model, a file or a broker that cannot be used."""
     options.check()
-    workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens)
+    least = Least(options.candidates, f"lists of {options.candidates}")
+    workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens, least=least)
+    check_model(settings.model)
     environment = Environment()
     environment.add(
         workload=workload.description,
@@ -47,9 +49,10 @@ def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
         budget_ms=options.budget_ms,
         share=options.share,
         seed=options.seed,
+        **options.facts(settings),
     )
     report = Report("bench capacity", environment)
-    maker = RequestMaker(workload)
+    maker = RequestMaker(InTurn(workload))
     with ExitStack() as stack, progress(2 + options.repeat) as advance:
         advance("starting a broker and a worker")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
@@ -63,11 +66,7 @@ def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
         advance("searching", 1)
         search = _Search(worker, maker, options, advance)
         found = highest_rate(search.run, ceiling=saturation * _ABOVE, share=options.share, runs=options.repeat)
-    _tell(report, found, saturation, options)
-    report.finish(options.json)
-    if options.plot is not None:
-        points = sorted((trial.rate, trial.share) for trial in found.trials)
-        draw_lines(options.plot, title="bench capacity", x="events/s", y="share in budget", series={"one run": points})
+    conclude(report, found, saturation, options)
 
 
 def _saturation(worker: Contender, maker: RequestMaker, options: CapacityOptions) -> float:
@@ -100,40 +99,3 @@ class _Search:
         trial = Trial(rate, good, len(flown))
         self._advance(f"{rate:.1f} events/s: {trial.share:.1%} in budget", 1)
         return trial
-
-
-def _tell(report: Report, found: Found, saturation: float, options: CapacityOptions) -> None:
-    report.add("capacity.saturation.events_per_second", "events/s", saturation)
-    report.add("capacity.events_per_second", "events/s", found.rate)
-    report.add("capacity.pairs_per_second", "pairs/s", found.rate * options.candidates)
-    if found.rate:
-        for name, value in (("share", found.share), ("share_low_95", found.low), ("share_high_95", found.high)):
-            report.add(f"capacity.{name}", "of events reranked in budget", value)
-        report.add("capacity.events", "events at this rate", found.events)
-        report.add_ratio("capacity.vs_saturation", [found.rate], [saturation])
-    if math.isfinite(found.fails_at):
-        report.add("capacity.fails_at_events_per_second", "events/s", found.fails_at)
-    tried = ", ".join(f"{trial.rate:.1f}: {trial.share:.1%} of {trial.events}" for trial in found.trials)
-    report.note(
-        f"Rates tried, events/s, and the share that was reranked and read within {options.budget_ms:g} ms: {tried}."
-    )
-    if not found.rate:
-        report.note(f"No rate that was tried has {options.share:.0%} in budget: the budget is too small for this list.")
-    elif found.low < options.share:
-        report.note(
-            f"{found.events} events show a share of {found.low:.2%} to {found.high:.2%} (95%, Wilson): measure longer "
-            f"(--seconds) to be sure of {options.share:.0%}."
-        )
-    if options.traffic is not None:
-        _tell_replicas(report, found, options, options.traffic)
-
-
-def _tell_replicas(report: Report, found: Found, options: CapacityOptions, traffic: float) -> None:
-    if not found.rate:
-        raise StopError(Exit.USAGE, f"--traffic: no number of replicas holds a budget of {options.budget_ms:g} ms")
-    replicas = replicas_for(traffic, found.rate, options.headroom)
-    report.add("capacity.replicas", "replicas", replicas)
-    report.note(
-        f"replicas = ceil(traffic x (1 + headroom) / rate) = ceil({traffic:g} x {1 + options.headroom:g} / "
-        f"{found.rate:.1f}) = {replicas}, each on a machine like this one, and at least as many partitions."
-    )

@@ -7,11 +7,11 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le, Lt
 from typing_extensions import Doc
 
-from worker.tools.bench.options import BenchOptions
+from worker.tools.bench.options import ServedOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapacityOptions(BenchOptions):
+class CapacityOptions(ServedOptions):
     """What must be held, for which events, and how much of it comes."""
 
     seconds: Annotated[float, Gt(0), Doc("Seconds of traffic of one run.")] = 20.0

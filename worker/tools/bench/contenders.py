@@ -38,6 +38,10 @@ class Contender:
         model = {"id": labels["model"], "revision": labels["revision"]}
         return {"model": model, "device": labels["device"], "dtype": labels["dtype"]}
 
+    def decided(self) -> dict[str, object]:
+        """Return what was `auto`, as options of a second worker: on a busy machine that might decide otherwise."""
+        return {name: self.build()[name] for name in ("device", "dtype")}
+
     def capacity(self, runs: Sequence[Sequence[Request]]) -> float:
         """Return the events a second at saturation: the median over the runs of requests with ample budgets."""
         return statistics.median(drain(self.worker, self.post, requests).events_per_s for requests in runs)

@@ -4,56 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from worker.tools.bench import host_report
 from worker.tools.bench.broker import bench_broker
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.free_scorer import FreeModels
+from worker.tools.bench.host_events import fill, plan, sample
+from worker.tools.bench.host_report import Measured
 from worker.tools.bench.host_run import run_worker
-from worker.tools.bench.plot import draw_bars
+from worker.tools.bench.host_tokenizer import pairs_per_s
 from worker.tools.bench.progress import progress
 from worker.tools.bench.report import Report
-from worker.tools.bench.traffic import publish_all
-from worker.tools.bench.workload import load_workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from worker.kafka_io import KafkaOptions
     from worker.settings import Settings
+    from worker.tools.bench.host_events import Scenario
     from worker.tools.bench.host_options import HostOptions
     from worker.tools.bench.host_run import Window
     from worker.tools.bench.progress import Advance
-    from worker.tools.bench.traffic import Published
-
-# Pairs a second that a run is sized by. Where the machine is faster, runs are shorter, and the figures the same.
-_RATES = {"cold": 20_000, "warm": 60_000}
-_WARM_TEXTS = 20_000  # different products of a warm run: the cache holds them all
-_SAMPLE_LISTS = 400  # events that the tokenizer alone is measured with
-
-# A query and its products.
-List = tuple[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Events in a topic, and the lists that are tokenized before the worker starts."""
-
-    kafka: KafkaOptions
-    published: Published
-    lists: list[List]
-    known: list[List]
-    description: str
 
 
 def bench_host(settings: Settings, options: HostOptions) -> None:
     """Measure and print. Raises StopError for options, a model, a file or a broker that cannot be used."""
     options.check()
     environment = Environment()
+    plans = {name: plan(name, settings.events, options) for name in ("cold", "warm")}
+    environment.add(workload={name: planned.workload.description for name, planned in plans.items()})
+    environment.add(events_per_run={name: planned.events for name, planned in plans.items()})
     models = FreeModels(settings.model)
     with (
         progress(2 + 2 * options.repeat) as advance,
@@ -64,28 +45,16 @@ def bench_host(settings: Settings, options: HostOptions) -> None:
         scenarios = {}
         for name, kafka in (("cold", cold), ("warm", warm)):
             advance(f"publishing the events of the {name} runs", 1)
-            scenarios[name] = _fill(name, kafka, settings, options)
+            scenarios[name] = fill(plans[name], kafka)
         bench = _Bench(settings, models, scenarios, broker.pids)
         bench.measure(options.repeat, advance)
         environment.add(broker=broker.name, candidates=options.candidates)
     environment.add_model(models.make())
-    environment.add(workload={name: scenario.description for name, scenario in scenarios.items()})
     report = Report("bench host", environment)
-    bench.tell(report, options.candidates)
+    host_report.tell(report, bench.measured)
     report.finish(options.json)
     if options.plot is not None:
-        _draw(options.plot, report)
-
-
-def _fill(name: str, kafka: KafkaOptions, settings: Settings, options: HostOptions) -> Scenario:
-    size = options.candidates
-    events = max(2, int(options.seconds * _RATES[name]) // size)
-    texts = events * size if name == "cold" else min(events * size, _WARM_TEXTS)
-    workload = load_workload(options.input, settings.events, pairs=texts, mean_tokens=options.mean_tokens)
-    published = publish_all(kafka, workload.events(events, size))
-    pairs = workload.pairs
-    lists = [(pairs[at][0], [text for _, text in pairs[at : at + size]]) for at in range(0, len(pairs), size)]
-    return Scenario(kafka, published, lists[:_SAMPLE_LISTS], lists if name == "warm" else [], workload.description)
+        host_report.draw(options.plot, report)
 
 
 class _Bench:
@@ -94,41 +63,31 @@ class _Bench:
     def __init__(
         self, settings: Settings, models: FreeModels, scenarios: dict[str, Scenario], pids: Sequence[int]
     ) -> None:
-        self._settings = settings
+        # Transactions are named after the group: a name that is set for production is somebody else's.
+        delivery = dataclasses.replace(settings.delivery, transactional_id=None)
+        self._settings = dataclasses.replace(settings, delivery=delivery)
         self._models = models
         self._scenarios = scenarios
         self._pids = pids
-        self._runs: dict[str, list[Window]] = {name: [] for name in scenarios}
-        self._alone: list[float] = []
+        self.measured = Measured(
+            candidates=scenarios["cold"].plan.candidates,
+            threads=settings.stages.tokenizer_threads,
+            published={name: scenario.published for name, scenario in scenarios.items()},
+            runs={name: [] for name in scenarios},
+        )
 
     def measure(self, repeat: int, advance: Advance) -> None:
         """Make every run `repeat` times, in turns."""
+        measured, tokenizer = self.measured, self._models.tokenizer
+        lists = sample(self._scenarios["cold"])
         for number in range(1, repeat + 1):
             advance(f"run {number} of {repeat}: the tokenizer alone")
-            self._alone.append(self._tokenizer_rate(self._scenarios["cold"].lists))
+            measured.alone.append(pairs_per_s(tokenizer, lists, 1))
+            measured.alone_on_threads.append(pairs_per_s(tokenizer, lists, measured.threads))
             for name, scenario in self._scenarios.items():
                 advance(f"run {number} of {repeat}: the worker with a {name} token cache")
-                self._runs[name].append(self._run(scenario))
+                measured.runs[name].append(self._run(scenario))
                 advance("", 1)
-
-    def tell(self, report: Report, candidates: int) -> None:
-        """Note every figure."""
-        rates = {}
-        for name, runs in self._runs.items():
-            events = [run.events / run.seconds for run in runs]
-            rates[name] = [rate * candidates for rate in events]
-            published = self._scenarios[name].published
-            size = published.megabytes / published.events
-            report.add(f"host.{name}.pairs_per_second", "pairs/s", rates[name])
-            report.add(f"host.{name}.events_per_second", "events/s", events)
-            report.add(f"host.{name}.megabytes_per_second", "MB/s of requests", [rate * size for rate in events])
-        report.add("host.tokenizer.pairs_per_second", "pairs/s", self._alone)
-        for name, runs in self._runs.items():
-            stages = sorted({stage for run in runs for stage in run.cpu})
-            for stage in stages:
-                spent = [1000 * run.cpu.get(stage, 0.0) / (run.events * candidates) for run in runs]
-                report.add(f"host.{name}.cpu.{_word(stage)}", "CPU s per 1,000 pairs", spent)
-        report.add_ratio("host.cold_vs_tokenizer", rates["cold"], self._alone)
 
     def _run(self, scenario: Scenario) -> Window:
         model = self._models.make()
@@ -139,22 +98,3 @@ class _Bench:
         kafka = dataclasses.replace(scenario.kafka, group_id=f"{scenario.kafka.group_id}-{uuid.uuid4().hex[:8]}")
         settings = dataclasses.replace(self._settings, kafka=kafka)
         return run_worker(settings, model, scenario.published.events, self._pids)
-
-    def _tokenizer_rate(self, lists: Sequence[List]) -> float:
-        """Return how many pairs a second the tokenizers library makes tokens of, on one thread, with nothing around."""
-        tokenizer = self._models.tokenizer.open()
-        began_s = time.perf_counter()
-        for query, texts in lists:
-            tokenizer.encode(query, add_special_tokens=False)
-            tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return sum(len(texts) for _, texts in lists) / (time.perf_counter() - began_s)
-
-
-def _word(thread: str) -> str:
-    return thread.replace("-", "_").replace(" ", "_").lower()
-
-
-def _draw(path: Path, report: Report) -> None:
-    prefix = "host.warm.cpu."
-    spent = {r.name.removeprefix(prefix): r.value for r in report.results if r.name.startswith(prefix)}
-    draw_bars(path, title="bench host, warm token cache", y="CPU seconds per 1,000 pairs", values=spent)

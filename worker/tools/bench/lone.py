@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from worker.tools.bench.saturation import Request
 
 _PATIENCE_S = 30.0
-_GAP_S = (0.02, 0.08)  # between two events
+GAP_S = (0.02, 0.08)  # between two events
 _STEPS = ("waiting", "decode", "tokenize", "schedule")
 
 
@@ -41,14 +41,38 @@ class Lone(NamedTuple):
         return np.asarray((self.latencies_s - self.model_s - round_trip_s) * 1000)
 
 
+class Answer(NamedTuple):
+    """A lone event's result, and the seconds from sending the one to reading the other."""
+
+    latency_s: float
+    value: bytes
+
+
 def measure(post: Post, requests: Sequence[Request], check: Callable[[], None], chance: np.random.Generator) -> Lone:
     """Send the requests one at a time, each after the result of the one before; then echo the same bytes.
 
     The echo goes through the dead-letter topic, which nobody else reads: once with a request's bytes and once with a
     result's, which together are the broker's round trip. Raises StopError where a result is missing.
     """
-    gaps_s = chance.uniform(*_GAP_S, len(requests)).tolist()
-    latencies, scored, values, timings = [], [], [], []
+    gaps_s = chance.uniform(*GAP_S, len(requests)).tolist()
+    answers = send_alone(post, requests, check, gaps_s)
+    timings = [orjson.loads(answer.value)["timing_ms"] for answer in answers]
+    topic = post.options.dead_letter_topic
+    there = hops_s(post, topic, [request.value for request in requests], gaps_s)
+    back = hops_s(post, topic, [answer.value for answer in answers], gaps_s)
+    return Lone(
+        latencies_s=np.array([answer.latency_s for answer in answers]),
+        model_s=np.array([timing["score"] / 1000 for timing in timings]),
+        round_trips_s=np.array(there) + np.array(back),
+        steps_ms={step: float(np.mean([timing.get(step, 0.0) for timing in timings])) for step in _STEPS},
+    )
+
+
+def send_alone(
+    post: Post, requests: Sequence[Request], check: Callable[[], None], gaps_s: Sequence[float]
+) -> list[Answer]:
+    """Send each request after the result of the one before and its gap. Raises StopError where a result is missing."""
+    answers = []
     for request, gap_s in zip(requests, gaps_s, strict=True):
         time.sleep(gap_s)
         sent_s = time.monotonic()
@@ -56,17 +80,8 @@ def measure(post: Post, requests: Sequence[Request], check: Callable[[], None], 
         came = post.read_until({request.key}, check, patience_s=_PATIENCE_S)
         if not came or came[0].record.partition.topic != post.options.result_topic:
             raise StopError(Exit.CRASH, "a lone event was not answered; the worker's log says why")
-        value = came[0].record.value or b""
-        timing = orjson.loads(value)["timing_ms"]
-        latencies.append(came[0].came_s - sent_s)
-        scored.append(timing["score"] / 1000)
-        values.append(value)
-        timings.append([timing.get(step, 0.0) for step in _STEPS])
-    topic = post.options.dead_letter_topic
-    there = hops_s(post, topic, [request.value for request in requests], gaps_s)
-    back = hops_s(post, topic, values, gaps_s)
-    steps = dict(zip(_STEPS, np.mean(timings, axis=0).tolist(), strict=True))
-    return Lone(np.array(latencies), np.array(scored), np.array(there) + np.array(back), steps)
+        answers.append(Answer(came[0].came_s - sent_s, came[0].record.value or b""))
+    return answers
 
 
 def tell(report: Report, lone: Lone) -> None:

@@ -1,13 +1,14 @@
 """What every bench takes: how long and how often it measures, and where its figures go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from typing_extensions import Doc
 
 from worker.exits import Exit, StopError
+from worker.settings import Settings
 from worker.tools.bench.plot import require_matplotlib
 
 
@@ -29,3 +30,22 @@ class BenchOptions:
             if self.plot.suffix != ".png":
                 raise StopError(Exit.USAGE, f"--plot: expected a file that ends in .png, got {self.plot}")
             require_matplotlib()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedOptions(BenchOptions):
+    """What the benches share that start workers."""
+
+    score_cache_mb: Annotated[
+        int,
+        Ge(0),
+        Doc("Memory of the measured workers for scores, in MiB, which only this flag sets here; 0: every pair anew."),
+    ] = 0
+
+    def measured(self, settings: Settings) -> Settings:
+        """Return the settings of the workers. A score cache that is set for production would answer in their place."""
+        return replace(settings, model=replace(settings.model, score_cache_mb=self.score_cache_mb))
+
+    def facts(self, settings: Settings) -> dict[str, Any]:
+        """Return what a report should say of how the workers are configured."""
+        return {"delivery": settings.delivery.delivery, "score_cache_mb": self.score_cache_mb}

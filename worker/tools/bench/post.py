@@ -30,7 +30,7 @@ class Arrival(NamedTuple):
 
 
 class Post:
-    """A producer for the request topic and a reader of what ends there: results and dead letters.
+    """A producer for the request topic and a reader of what was committed of its ends: results and dead letters.
 
     One thread may send while another reads.
     """
@@ -38,7 +38,8 @@ class Post:
     def __init__(self, options: KafkaOptions) -> None:
         self.options = options
         self._failures: list[Exception] = []
-        self._tail = Tail(options, (options.result_topic, options.dead_letter_topic))
+        # What is delivered exactly once is there when its transaction is committed; to others this makes no difference.
+        self._tail = Tail(options, (options.result_topic, options.dead_letter_topic), committed=True)
         try:
             self._producer: Any = connect(
                 KafkaProducer,

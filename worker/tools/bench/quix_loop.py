@@ -19,6 +19,7 @@ def main(config: dict[str, Any]) -> None:
         consumer_group=config["group_id"],
         auto_offset_reset="earliest",
         consumer_extra_config={"session.timeout.ms": config["session_timeout_ms"]},
+        state_dir=config["state_folder"],  # else it makes one where its user happens to be
         loglevel="WARNING",
     )
     requests = application.topic(config["request_topic"], value_deserializer="json")

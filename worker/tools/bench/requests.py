@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import orjson
 
@@ -15,45 +15,75 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from worker.tools.bench.workload import Pair, Workload
+    from worker.tools.bench.workload import Workload
+    from worker.tools.bench.workload_file import Pair
 
 # The schema's largest budget: nothing is late while capacity is measured.
 AMPLE_MS = 600_000.0
 
 
-class RequestMaker:
-    """Takes the products of a workload in turn, from the first again when they are used up."""
+class Texts(Protocol):
+    """Where the products of requests come from."""
+
+    def take(self, count: int) -> list[Pair]:
+        """Return the next `count` pairs."""
+
+
+class InTurn:
+    """The pairs of a workload in turn, from the first again when they are used up."""
 
     def __init__(self, workload: Workload) -> None:
         self._pairs = workload.pairs
         self._at = 0
-        self._numbers = itertools.count(1)
 
     def rewind(self) -> None:
-        """Begin with the first product again, so that the next requests have the texts that the first had."""
+        """Begin with the first pair again, so that the next requests have the texts that the first had."""
         self._at = 0
 
-    def take(self, candidates: int) -> list[Pair]:
-        """Return the next pairs, all with the first one's query."""
-        chosen = [self._pairs[(self._at + step) % len(self._pairs)] for step in range(candidates)]
-        self._at = (self._at + candidates) % len(self._pairs)
+    def take(self, count: int) -> list[Pair]:
+        """Return the next `count` pairs."""
+        chosen = [self._pairs[(self._at + step) % len(self._pairs)] for step in range(count)]
+        self._at = (self._at + count) % len(self._pairs)
+        return chosen
+
+
+class Round(NamedTuple):
+    """The same lists twice: as pairs for a bare scorer, and as requests for whatever is behind a broker."""
+
+    pairs: list[Pair]
+    requests: list[Request]
+
+
+class RequestMaker:
+    """Makes requests of the products that `texts` gives, and numbers them."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self._numbers = itertools.count(1)
+
+    def pairs(self, candidates: int) -> list[Pair]:
+        """Return the next pairs, all of them with the query of the first, as they are in one request."""
+        chosen = self._texts.take(candidates)
         return [(chosen[0][0], text) for _, text in chosen]
 
     def request(self, candidates: int, budget_ms: float = AMPLE_MS) -> Request:
         """Return the next request."""
-        pairs = self.take(candidates)
+        return self.request_of(self.pairs(candidates), budget_ms)
+
+    def request_of(self, pairs: Sequence[Pair], budget_ms: float = AMPLE_MS) -> Request:
+        """Return a request of these pairs, which share a query."""
         name = f"bench-{next(self._numbers)}"
         rows = [{"id": f"p{place}", "text": text} for place, (_, text) in enumerate(pairs)]
         value = {"request_id": name, "query": pairs[0][0], "candidates": rows, "budget_ms": budget_ms}
-        return Request(name.encode(), orjson.dumps(value), candidates)
+        return Request(name.encode(), orjson.dumps(value), len(pairs))
+
+    def round(self, events: int, candidates: int) -> Round:
+        """Return the next lists, as many as `events`."""
+        lists = [self.pairs(candidates) for _ in range(events)]
+        return Round(list(itertools.chain(*lists)), [self.request_of(pairs) for pairs in lists])
 
     def plan(self, times: np.ndarray, sizes: np.ndarray, budgets_ms: np.ndarray) -> Iterator[Planned]:
         """Give one event for each time, size and budget."""
         for at_s, size, budget_ms in zip(times.tolist(), sizes.tolist(), budgets_ms.tolist(), strict=True):
             key, value, candidates = self.request(int(size), budget_ms)
             yield Planned(at_s, key, value, candidates, budget_ms / 1000)
-
-
-def renamed(requests: Sequence[Request], turn: int) -> list[Request]:
-    """Return the same requests under other keys, so that the results of one run are not taken for another's."""
-    return [Request(b"%s-%d" % (each.key, turn), each.value, each.candidates) for each in requests]

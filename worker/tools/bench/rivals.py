@@ -70,6 +70,7 @@ def rival(name: Name, kafka: KafkaOptions, model: ModelOptions, device: str, fol
         "revision": model.revision,
         "max_length": model.max_length,
         "device": device,
+        "state_folder": str(folder / f"{name}-state"),
     }
     started = Rival(name, config, folder / f"{name}.log", model.cpu_threads)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from worker.exits import Exit, StopError
@@ -86,15 +85,12 @@ def _answers(consumer: Consuming, post: Post, requests: Sequence[Request], patie
 def rates(results: Sequence[tuple[float, int]]) -> Drained:
     """Return the rates of results given as (seconds, pairs), from the last of the first tenth to the very last.
 
-    Results of one moment count as a millisecond apart, the resolution of their timestamps.
+    Results leave in batches: what has the same time as the one that starts the clock was done before it started. Only
+    where all have one time they count as a millisecond apart, the resolution of their timestamps.
     """
     ordered = sorted(results)
     first = max(1, round(_SKIPPED * len(ordered)))
-    took_s = max(_RESOLUTION_S, ordered[-1][0] - ordered[first - 1][0])
-    counted = ordered[first:]
+    began_s = ordered[first - 1][0]
+    counted = [(at_s, pairs) for at_s, pairs in ordered if at_s > began_s] or ordered[first:]
+    took_s = max(_RESOLUTION_S, ordered[-1][0] - began_s)
     return Drained(len(counted) / took_s, sum(pairs for _, pairs in counted) / took_s)
-
-
-def median_events_per_s(runs: Sequence[Drained]) -> float:
-    """Return the median rate of several runs."""
-    return statistics.median(each.events_per_s for each in runs)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.tools.bench.peers import Peer
     from worker.tools.bench.scorer_options import ScorerOptions
-    from worker.tools.bench.workload import Pair
+    from worker.tools.bench.workload_file import Pair
 
 _PROBE_S = 0.5  # how long the rate is estimated before the runs are sized
 _LEAST_PAIRS = 64

@@ -32,6 +32,8 @@ def served(settings: Settings, kafka: KafkaOptions, folder: Path, name: str, **m
         **flags_of(dataclasses.replace(settings, kafka=kafka)),
         "http_host": "127.0.0.1",
         "http_port": port,
+        # One that is set for production would end the transactions of the worker that has it.
+        "transactional_id": kafka.group_id,
         **more,
     }
     worker = LiveWorker(flags, url=f"http://127.0.0.1:{port}", log=folder / f"{name}.log")

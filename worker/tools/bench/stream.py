@@ -16,15 +16,16 @@ from worker.tools.bench import rivals
 from worker.tools.bench.append_time import stamp_by_broker
 from worker.tools.bench.broker import bench_broker
 from worker.tools.bench.environment import Environment
+from worker.tools.bench.fresh_texts import FreshTexts
 from worker.tools.bench.plot import draw_bars
 from worker.tools.bench.post import Post
 from worker.tools.bench.progress import progress
 from worker.tools.bench.report import Report
-from worker.tools.bench.requests import RequestMaker, renamed
+from worker.tools.bench.requests import RequestMaker
 from worker.tools.bench.saturation import drain, warm
 from worker.tools.bench.scorer import Scorer
 from worker.tools.bench.served import served
-from worker.tools.bench.workload import load_workload
+from worker.tools.bench.workload_file import Least
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +37,15 @@ if TYPE_CHECKING:
     from worker.tools.bench.broker import BenchBroker
     from worker.tools.bench.saturation import Consuming, Request
     from worker.tools.bench.stream_options import StreamOptions
-    from worker.tools.bench.workload import Pair
 
-_MOST_PAIRS = 20_000
-_LEAST_EVENTS = 10
+_LEAST_EVENTS = 10  # of a round, and of the probe by which rounds are sized
 _WARM_EVENTS = 2
 
 
 def bench_stream(settings: Settings, options: StreamOptions) -> None:
     """Measure and print. Raises StopError for options, a model, a file or a broker that cannot be used."""
     options.check()
-    workload = load_workload(options.input, settings.events, pairs=_MOST_PAIRS, mean_tokens=options.mean_tokens)
+    texts = _texts(settings, options)
     environment = Environment()
     model = load_model(settings.model)
     # What was `auto` is decided once: on a busy machine the worker might come to another answer.
@@ -54,9 +53,10 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
         settings, model=dataclasses.replace(settings.model, device=model.device, dtype=cast("Dtype", model.dtype))
     )
     environment.add_model(model)
-    environment.add(workload=workload.description, candidates=options.candidates, partitions=options.partitions)
+    environment.add(workload=texts.description, candidates=options.candidates, partitions=options.partitions)
+    environment.add(**options.facts(settings))
     report = Report("bench stream", environment)
-    maker = RequestMaker(workload)
+    maker = RequestMaker(texts)
     with ExitStack() as stack, progress(2 + options.repeat) as advance:
         advance("starting a broker")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
@@ -73,14 +73,16 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
             )
         # Last, since it waits: the rivals load their models meanwhile.
         turns.add("worker", functools.partial(served, settings, folder=folder, name="worker"))
-        turns.warm([maker.request(options.candidates) for _ in range(_WARM_EVENTS)])
+        turns.warm(maker.round(_WARM_EVENTS, options.candidates).requests)
         model.warm_up()
         scorer = Scorer(model, token_budget(settings.batch, model.device))
-        pairs, requests = _sized(scorer, maker, options)
-        environment.add(events_per_run=len(requests))
+        events = _size(scorer, maker, texts, options)
+        environment.add(events_per_run=events)
         scored: list[float] = []
         advance("measuring", 1)
         for number in range(options.repeat):
+            # New texts for each round, the same for all: the worker's token cache must not know what nobody else knows.
+            pairs, requests = maker.round(events, options.candidates)
             scored.append(scorer.run(pairs).pairs_per_s)
             turns.measure(requests, number)
             advance(f"{number + 1} rounds of {options.repeat} done", 1)
@@ -92,15 +94,22 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
         draw_bars(options.plot, title="bench stream", y="pairs/s", values=medians)
 
 
-def _sized(scorer: Scorer, maker: RequestMaker, options: StreamOptions) -> tuple[list[Pair], list[Request]]:
-    """Return the pairs and the requests of them that the bare scorer works off in about the seconds of a run."""
-    maker.rewind()
-    probe = [pair for _ in range(_LEAST_EVENTS) for pair in maker.take(options.candidates)]
-    events = max(_LEAST_EVENTS, round(options.seconds * scorer.run(probe).pairs_per_s / options.candidates))
-    maker.rewind()
-    pairs = [pair for _ in range(events) for pair in maker.take(options.candidates)]
-    maker.rewind()
-    return pairs, [maker.request(options.candidates) for _ in range(events)]
+def _texts(settings: Settings, options: StreamOptions) -> FreshTexts:
+    events = _WARM_EVENTS + _LEAST_EVENTS * (1 + options.repeat)
+    return FreshTexts(
+        options.input,
+        settings.events,
+        mean_tokens=options.mean_tokens,
+        least=Least(events * options.candidates, f"{options.repeat} rounds of lists of {options.candidates}"),
+    )
+
+
+def _size(scorer: Scorer, maker: RequestMaker, texts: FreshTexts, options: StreamOptions) -> int:
+    """Return the events that the bare scorer works off in about the seconds of a run, or for which the texts last."""
+    size = options.candidates
+    probed = scorer.run(maker.round(_LEAST_EVENTS, size).pairs)
+    events = max(_LEAST_EVENTS, round(options.seconds * probed.pairs_per_s / size))
+    return texts.lasting(events * size, options.repeat) // size
 
 
 def _tell(report: Report, scored: list[float], streamed: dict[str, list[float]]) -> None:
@@ -140,4 +149,4 @@ class _Turns:
         names = list(self._consumers)
         for name in names if turn % 2 == 0 else reversed(names):
             consumer, post = self._consumers[name]
-            self.pairs_per_s[name].append(drain(consumer, post, renamed(requests, turn)).pairs_per_s)
+            self.pairs_per_s[name].append(drain(consumer, post, requests).pairs_per_s)

@@ -7,11 +7,11 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from typing_extensions import Doc
 
-from worker.tools.bench.options import BenchOptions
+from worker.tools.bench.options import ServedOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamOptions(BenchOptions):
+class StreamOptions(ServedOptions):
     """The events that go through the worker, and what it is compared with."""
 
     input: Annotated[Path | None, Doc("File of pairs, .parquet or .jsonl; synthetic products if not given.")] = None

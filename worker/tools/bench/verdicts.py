@@ -39,11 +39,15 @@ class Flown:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run amounts to. `faults` counts the results that say what is not so, by what it is."""
+    """What a run amounts to. `faults` counts the results that say what is not so, by what it is.
+
+    `claimed` counts those that say that their deadline was met, `met_but_late` those of them that were read after it.
+    """
 
     events: int = 0
     in_budget: int = 0
     claimed: int = 0
+    met_but_late: int = 0
     lost: int = 0
     repeated: int = 0
     refused: int = 0
@@ -55,6 +59,11 @@ class Tally:
     def share_in_budget(self) -> float:
         """The share of all events, the lost ones included, whose result was read within its budget."""
         return self.in_budget / self.events
+
+    @property
+    def share_met_but_late(self) -> float:
+        """The share of the results that say met which were read after their budget, by whatever time; 0 without any."""
+        return self.met_but_late / self.claimed if self.claimed else 0.0
 
     @property
     def mislabelled(self) -> int:
@@ -75,7 +84,7 @@ class Tally:
 
 
 def tally(flown: Iterable[Flown], *, tolerance_s: float) -> Tally:
-    """Count a run. `tolerance_s` is what may lie between the worker's judgement and the timestamp of its result."""
+    """Count a run. `tolerance_s` is by how much a result may be wrong about its deadline (`fault_of`)."""
     counted = Tally()
     for each in flown:
         counted.events += 1
@@ -88,6 +97,7 @@ def tally(flown: Iterable[Flown], *, tolerance_s: float) -> Tally:
         else:
             counted.latencies_s.append(each.came_s)
             counted.claimed += each.result["deadline_met"]
+            counted.met_but_late += each.result["deadline_met"] and not each.in_budget
             counted.outcomes[each.result["outcome"]] += 1
             if fault := fault_of(each, tolerance_s):
                 counted.faults[fault] += 1
@@ -98,7 +108,7 @@ def together(tallies: Sequence[Tally]) -> Tally:
     """Return the sum of several runs."""
     total = Tally()
     for each in tallies:
-        for name in ("events", "in_budget", "claimed", "lost", "repeated", "refused"):
+        for name in ("events", "in_budget", "claimed", "met_but_late", "lost", "repeated", "refused"):
             setattr(total, name, getattr(total, name) + getattr(each, name))
         total.outcomes += each.outcomes
         total.faults += each.faults
@@ -109,13 +119,13 @@ def together(tallies: Sequence[Tally]) -> Tally:
 def fault_of(flown: Flown, tolerance_s: float) -> str | None:
     """Return what a result says that is not so, or None.
 
-    `deadline_met` is false of a result that was read in time, and true of one published after its budget: the worker
-    decides before it publishes, so the timestamp may be later by `tolerance_s`.
+    The worker decides before it publishes whether a deadline is met, and may be careful: `deadline_met` is a fault of a
+    result published more than `tolerance_s` after its budget, or read more than that before its end.
     """
     result = flown.result
     if result["deadline_met"] and flown.published_s > flown.budget_s + tolerance_s:
         return "deadline_met, but published late"
-    if not result["deadline_met"] and flown.in_budget:
+    if not result["deadline_met"] and flown.came_s < flown.budget_s - tolerance_s:
         return "deadline missed, but read in time"
     return _fault_of_ranking(result["outcome"], result["ranking"], flown.candidates)
 

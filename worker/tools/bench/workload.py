@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from dataclasses import dataclass
@@ -10,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from worker.tools.bench.workload_file import read_pairs
+from worker.tools.bench.workload_file import read_pairs, read_texts_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.events import EventOptions
-
-Pair = tuple[str, str]
+    from worker.tools.bench.workload_file import Least, Pair
 
 _SHIPPED = Path(__file__).parent.parent.parent / "demo" / "queries.jsonl"
 # Of the shipped products' words: a BERT vocabulary makes this many tokens of each, and a pair has this many beside the
@@ -25,7 +25,8 @@ _SHIPPED = Path(__file__).parent.parent.parent / "demo" / "queries.jsonl"
 _TOKENS_PER_WORD = 1.5
 _TOKENS_BESIDE = 8
 _SPREAD = 0.6  # of the logarithm of a product's words
-_SHORTEST, _LONGEST_TOKENS = 4, 256
+_LONGEST_TOKENS = 256
+_SHORTEST, _LONGEST = 4, int((_LONGEST_TOKENS - _TOKENS_BESIDE) / _TOKENS_PER_WORD)
 _PHRASE = (2, 7)  # words that are taken together from a real text
 _LIST = 30  # products that share a query
 
@@ -54,40 +55,51 @@ class Workload:
 
 
 def load_workload(
-    file: Path | None, options: EventOptions, *, pairs: int, mean_tokens: float = 80, seed: int = 0
+    file: Path | None, options: EventOptions, *, pairs: int, mean_tokens: float = 80, least: Least | None = None
 ) -> Workload:
-    """Return the pairs of a file (.parquet or .jsonl), or `pairs` synthetic ones.
+    """Return the pairs of a file (.parquet or .jsonl), or `pairs` synthetic ones, of which no text occurs twice.
 
-    The file's are taken from its beginning, at most `pairs` of them. Raises StopError(Exit.USAGE) for a file that
-    cannot be used.
+    The file's are taken from its beginning, at most `pairs` of them; where it must have at least some different texts,
+    each text once. Raises StopError(Exit.USAGE) for a file that cannot be used.
     """
-    if file is not None:
-        found = read_pairs(file, options)[:pairs]
-        return Workload(found, f"{len(found):,} pairs of {file}")
-    return synthetic(pairs, mean_tokens=mean_tokens, seed=seed)
+    if file is None:
+        return synthetic(pairs, mean_tokens=mean_tokens)
+    found = (read_pairs(file, options) if least is None else read_texts_once(file, options, least))[:pairs]
+    return Workload(found, f"{len(found):,} pairs of {file}")
 
 
 def synthetic(pairs: int, *, mean_tokens: float, seed: int = 0) -> Workload:
-    """Return pairs of a shipped query and a made-up product of shipped phrases; the same for the same arguments.
+    """Return as many synthetic pairs."""
+    found = list(itertools.islice(synthetic_pairs(mean_tokens=mean_tokens, seed=seed), pairs))
+    return Workload(found, f"{pairs:,} {described(mean_tokens, seed)}")
+
+
+def described(mean_tokens: float, seed: int = 0) -> str:
+    """Return what synthetic pairs are, for a report."""
+    return (
+        f"synthetic pairs: words of a product log-normal (sigma {_SPREAD}), {_SHORTEST} to {_LONGEST}, "
+        f"about {mean_tokens:g} tokens a pair, seed {seed}"
+    )
+
+
+def synthetic_pairs(*, mean_tokens: float, seed: int = 0) -> Iterator[Pair]:
+    """Give pairs of a shipped query and a made-up product of shipped phrases; the same for the same arguments.
 
     Products have a log-normal number of words (sigma 0.6), such that pairs have about `mean_tokens` tokens in a BERT
     vocabulary and at most about 256; each product's text occurs once, and 30 of them share a query.
     """
-    chance = random.Random(seed)  # noqa: S311 - not a secret
+    chance, asking = random.Random(seed), random.Random(f"queries {seed}")  # noqa: S311 - not a secret
     queries, texts = _shipped()
-    longest = int((_LONGEST_TOKENS - _TOKENS_BESIDE) / _TOKENS_PER_WORD)
-    mean_words = max(_SHORTEST, (mean_tokens - _TOKENS_BESIDE) / _TOKENS_PER_WORD)
-    centre = _median_for(mean_words, longest)
-    found: dict[str, None] = {}
-    while len(found) < pairs:
+    centre = _median_for(max(_SHORTEST, (mean_tokens - _TOKENS_BESIDE) / _TOKENS_PER_WORD), _LONGEST)
+    given: set[str] = set()
+    while True:
+        if len(given) % _LIST == 0:
+            query = asking.choice(queries)
         words = round(centre * math.e ** chance.gauss(0, _SPREAD))
-        found.setdefault(_product(chance, texts, min(max(words, _SHORTEST), longest)))
-    described = (
-        f"{pairs:,} synthetic pairs: words of a product log-normal (sigma {_SPREAD}), {_SHORTEST} to {longest}, "
-        f"about {mean_tokens:g} tokens a pair, seed {seed}"
-    )
-    asked = [chance.choice(queries) for _ in range(0, pairs, _LIST)]
-    return Workload([(asked[at // _LIST], text) for at, text in enumerate(found)], described)
+        text = _product(chance, texts, min(max(words, _SHORTEST), _LONGEST))
+        if text not in given:
+            given.add(text)
+            yield query, text
 
 
 def _median_for(mean: float, longest: int) -> float:

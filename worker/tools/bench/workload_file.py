@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from worker.events import Decoder, InvalidEvent
 from worker.exits import Exit, StopError
-from worker.tools.events_file import read_events
+from worker.jobs import Partition, Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from worker.events import EventOptions
 
+# A query and a product's text.
 Pair = tuple[str, str]
 
 # Column names of published data sets, by what they mean; a product's text is `text`, or these joined.
 _QUERY = ("query", "search_term")
 _PRODUCT = ("title", "product_title", "bullets", "bullet_points", "description", "product_description")
+
+
+class Least(NamedTuple):
+    """How many different product texts a file must have, and the subject of the sentence that says so."""
+
+    texts: int
+    who: str
+
+
+def read_texts_once(file: Path, options: EventOptions, least: Least) -> list[Pair]:
+    """Return the first pair of each product text. Raises as `read_pairs` does, and for too few texts."""
+    found: dict[str, Pair] = {}
+    for pair in read_pairs(file, options):
+        found.setdefault(pair[1], pair)
+    if len(found) < least.texts:
+        raise StopError(
+            Exit.USAGE,
+            f"--input: {least.who} need at least {least.texts:,} different product texts, {file} has {len(found):,}; "
+            "give a larger file, or none for synthetic products",
+        )
+    return list(found.values())
 
 
 def read_pairs(file: Path, options: EventOptions) -> list[Pair]:
@@ -27,11 +50,29 @@ def read_pairs(file: Path, options: EventOptions) -> list[Pair]:
     if not file.is_file():
         raise StopError(Exit.USAGE, f"--input: cannot read {file}: no such file")
     if file.suffix == ".jsonl":
-        requests = [event.request for event in read_events(str(file), options)]
-        return [(request.query, text) for request in requests for text in request.texts]
+        return _read_requests(file, options)
     if file.suffix == ".parquet":
         return _read_table(file)
     raise StopError(Exit.USAGE, f"--input: expected a .parquet or .jsonl file, got {file}")
+
+
+def _read_requests(file: Path, options: EventOptions) -> list[Pair]:
+    decoder = Decoder(options)
+    found: list[Pair] = []
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise StopError(Exit.USAGE, f"--input: cannot read {file}: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        if value := line.strip():
+            try:
+                request = decoder.decode(Record(Partition(str(file), 0), number, timestamp_ms=0, key=None, value=value))
+            except InvalidEvent as error:
+                raise StopError(Exit.USAGE, f"--input: {file}: line {number}: {error}") from error
+            found += [(request.query, text) for text in request.texts]
+    if not found:
+        raise StopError(Exit.USAGE, f"--input: {file}: expected a request a line, got none")
+    return found
 
 
 def _read_table(file: Path) -> list[Pair]:

@@ -1,0 +1,21 @@
+"""What `bench delivery` takes beside the options of all benches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+from typing_extensions import Doc
+
+from worker.tools.bench.options import ServedOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryBenchOptions(ServedOptions):
+    """The events that go through both workers."""
+
+    input: Annotated[Path | None, Doc("File of pairs, .parquet or .jsonl; synthetic products if not given.")] = None
+    mean_tokens: Annotated[float, Ge(12), Le(200), Doc("Mean tokens of a synthetic pair, about.")] = 80.0
+    candidates: Annotated[int, Gt(0), Le(1000), Doc("Candidates of an event.")] = 20
+    lone_events: Annotated[int, Gt(0), Doc("Events that each run sends one at a time, for the latency.")] = 60
+    seed: Annotated[int, Ge(0), Doc("Seed of the pauses between those.")] = 0
