@@ -11,7 +11,18 @@ PACKAGE = Path(__file__).parent.parent / "worker"
 # Each row may import from its own row and from those above it.
 LAYERS = (
     ("exits", "jobs", "channel", "pipeline", "metrics", "logs", "signals"),
-    ("contract", "events", "ledger", "door", "dead_letter_limits", "costs", "scheduler", "ordering", "ranking"),
+    (
+        "contract",
+        "events",
+        "ledger",
+        "door",
+        "corrupt_records",
+        "dead_letter_limits",
+        "costs",
+        "scheduler",
+        "ordering",
+        "ranking",
+    ),
     ("model",),
     ("kafka_io", "dead_letters", "server"),
     ("delivery", "transactions"),

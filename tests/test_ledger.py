@@ -35,6 +35,18 @@ def test_the_prefix_is_what_is_done_without_a_gap_in_any_order_of_completion(
     assert ledger.open_count([P0]) == 0
 
 
+def test_a_ticket_that_stands_for_several_offsets_leads_past_all_of_them() -> None:
+    ledger = Ledger()
+    ledger.assign([P0])
+    first, several = ledger.open(P0, 5), ledger.open(P0, 6, 9)
+    assert first
+    assert several
+    ledger.settle(several, done=True)
+    assert ledger.committable() == {}
+    ledger.settle(first, done=True)
+    assert ledger.committable() == {P0: 9}
+
+
 def test_what_is_committed_is_not_offered_again() -> None:
     ledger = Ledger()
     ledger.assign([P0])

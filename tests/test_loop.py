@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.looping import NEVER_S, Bench, bench
-from tests.making import PARTITION, record
+from tests.making import PARTITION, corrupt, record
 from worker.dead_letter_limits import DeadLetterLimits
 from worker.delivery import Ending
 from worker.exits import Exit, StopError
@@ -209,6 +209,59 @@ def test_too_many_dead_letters_stop_it_with_what_is_queued_dropped_and_what_was_
     assert line.consumer.commits == [{PARTITION: 2}]
     assert line.metric("dropped_total") == 2
     assert line.pipeline.join(10)
+
+
+def test_records_that_cannot_be_read_stop_it_once_what_comes_before_them_is_committed() -> None:
+    def body(line: Bench) -> None:
+        _end(line, *list(line.inbox))  # all at its end: nothing ends before the stop
+
+    line = bench(body)
+    line.pipeline.start()
+    line.consumer.tell("assigned")
+    line.turn()
+    line.consumer.records = [record(6), record(7), corrupt(8, 12), record(12)]
+    with pytest.raises(StopError, match=r"offsets 8 to 11 cannot be read: .*; start it with --on-corrupt") as stopped:
+        line.loop.run(lambda: False)
+    assert stopped.value.code is Exit.CORRUPT
+    assert line.consumer.commits == [{PARTITION: 8}]
+    assert line.pipeline.join(10)
+
+
+def test_records_that_cannot_be_read_are_passed_over_with_a_dead_letter_in_their_place() -> None:
+    line = bench(on_corrupt_record="skip-to-dlq", line_of=by_partition)
+    before, lost, behind = line.take(record(7), corrupt(8, 12), record(12))
+    assert lost.created_s == lost.received_s
+    assert (lost.after, behind.after) == (before, lost)
+    _end(line, before, behind)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 8}]
+    _end(line, lost)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 8}, {PARTITION: 13}]
+
+
+def test_the_place_behind_lost_records_is_committed_although_nothing_came_there_yet() -> None:
+    line = bench(on_corrupt_record="skip-to-dlq")
+    _end(line, *line.take(corrupt(8, 12)))
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 12}]
+
+
+def test_lost_records_of_a_partition_that_was_given_up_are_its_next_owners() -> None:
+    line = bench()
+    line.consumer.records = [corrupt(8, 12)]
+    line.turn()
+    assert line.loop._stop is None
+    assert line.inbox.take(0) == []
+
+
+def test_records_without_a_way_past_them_stop_it_all_the_same() -> None:
+    line = bench(on_corrupt_record="skip-to-dlq")
+    line.consumer.tell("assigned")
+    line.consumer.records = [corrupt(8, None)]
+    with pytest.raises(StopError, match="where reading can go on is not known"):
+        line.loop.run(lambda: False)
+    assert line.consumer.commits == []
 
 
 def test_a_stop_that_was_asked_for_is_not_one_for_dead_letters() -> None:

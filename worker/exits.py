@@ -20,6 +20,7 @@ class Exit(IntEnum):
     STUCK = 11  # no transaction could be finished for too long
     FENCED = 12  # another process has the transactional id
     DEAD_LETTERS = 13  # too many events became dead letters
+    CORRUPT = 18  # records of the request topic cannot be read
 
 
 class StopError(Exception):

@@ -29,11 +29,12 @@ class _Assignment:
 class Ticket:
     """One received offset. Its job carries it; the main thread alone opens and ends it."""
 
-    __slots__ = ("_assignment", "done", "ended", "offset", "partition")
+    __slots__ = ("_assignment", "done", "ended", "next_offset", "offset", "partition")
 
-    def __init__(self, partition: Partition, offset: int, assignment: _Assignment) -> None:
+    def __init__(self, partition: Partition, offset: int, next_offset: int, assignment: _Assignment) -> None:
         self.partition = partition
         self.offset = offset
+        self.next_offset = next_offset
         self.done = False
         self.ended = False
         self._assignment = assignment
@@ -58,7 +59,7 @@ class Ledger:
     """The received offsets of every assigned partition, and how far each partition is done without a gap.
 
     Compaction and transaction markers leave holes in the offsets, so the prefix runs over the offsets that were
-    *received*; what may be committed is the last one of the prefix, plus one.
+    *received*; what may be committed is the last one of the prefix, plus one, or what it says comes next.
     """
 
     def __init__(self) -> None:
@@ -98,12 +99,15 @@ class Ledger:
         for partition in partitions:
             self._end(partition)
 
-    def open(self, partition: Partition, offset: int) -> Ticket | None:
-        """Note a received offset; None where the partition is not (or no longer) this worker's."""
+    def open(self, partition: Partition, offset: int, next_offset: int | None = None) -> Ticket | None:
+        """Note a received offset, and where the partition goes on behind it if that is not the next one.
+
+        None where the partition is not (or no longer) this worker's.
+        """
         assignment = self._assigned.get(partition)
         if assignment is None or not assignment.wanted:
             return None
-        ticket = Ticket(partition, offset, assignment)
+        ticket = Ticket(partition, offset, offset + 1 if next_offset is None else next_offset, assignment)
         assignment.tickets.append(ticket)
         assignment.open += 1
         return ticket
@@ -121,7 +125,7 @@ class Ledger:
         assignment = ticket._assignment  # noqa: SLF001 - the two classes are one idea
         assignment.open -= 1
         while assignment.tickets and assignment.tickets[0].done:
-            assignment.position = assignment.tickets.popleft().offset + 1
+            assignment.position = assignment.tickets.popleft().next_offset
         if committed:
             assignment.committed = assignment.position
 

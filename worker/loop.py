@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Gt
 from typing_extensions import Doc
 
+from worker.corrupt_records import OnCorruptRecord, stop_at
 from worker.exits import Exit, StopError
 from worker.jobs import Job, Partition, Record
 from worker.kafka_io import CommitRefused
@@ -38,8 +39,12 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopOptions:
-    """How often offsets are committed, and how long a stop may take."""
+    """What is read, how often offsets are committed, and how long a stop may take."""
 
+    on_corrupt_record: Annotated[
+        OnCorruptRecord,
+        Doc("What to do about records that cannot be read: stop before them, or pass over them with a dead letter."),
+    ] = "stop"
     commit_interval_s: Annotated[float, Gt(0), Doc("Seconds between two commits of what is done.")] = 1.0
     drain_timeout_s: Annotated[
         float, Gt(0), Doc("Seconds that a stop waits for the events in hand; what is left is read again later.")
@@ -87,6 +92,7 @@ class MainLoop:
         self._max_poll_records = max_poll_records
         self._rewound: set[Partition] = set()  # read again since the last poll
         self._admitting = True
+        self._stop: StopError | None = None  # why the worker ends, once what is in hand is finished
         self._poll_due_s = 0.0
         self._commit_due_s = 0.0
         self._report_due_s = 0.0
@@ -94,16 +100,18 @@ class MainLoop:
     def run(self, is_stopping: Callable[[], bool]) -> None:
         """Go round until asked to stop, then finish what is in hand and commit it.
 
-        Raises StageDiedError when a stage died, StopError when Kafka or the delivery failed for good, or when too much
-        became a dead letter: what is queued is dropped then, and read again after the restart.
+        Raises StageDiedError when a stage died, StopError when Kafka or the delivery failed for good, when a record
+        cannot be read, or when too much became a dead letter: what is queued is dropped then, and read again after the
+        restart.
         """
-        while not is_stopping() and self._guard.verdict is None:
+        while not is_stopping() and self._guard.verdict is None and self._stop is None:
             self._turn()
         if verdict := self._guard.verdict:
             self._ledger.retire(self._ledger.partitions)
+            self._stop = StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
         self._drain()
-        if verdict:
-            raise StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
+        if self._stop is not None:
+            raise self._stop
 
     def _turn(self) -> None:
         self._pulse.beat()
@@ -144,7 +152,11 @@ class MainLoop:
         for record in records:
             if record.partition in self._rewound:
                 continue  # it comes again, behind those before it
-            ticket = self._ledger.open(record.partition, record.offset)
+            if record.corrupt is not None and record.partition in self._ledger.partitions:
+                self._stop = stop_at(record, record.corrupt, self._options.on_corrupt_record)
+                if self._stop is not None:
+                    return  # nothing behind it may be committed
+            ticket = self._ledger.open(record.partition, record.offset, record.next_offset)
             if ticket is None:
                 continue  # the partition was given up after this was fetched: its next owner reads it
             job = Job(record, ticket, received_s=now_s, created_s=now_s)

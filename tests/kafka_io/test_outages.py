@@ -1,4 +1,4 @@
-"""Brokers that restart, freeze and hold a broken record."""
+"""Brokers that restart and freeze."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Reader, turn_until
-from worker.exits import StopError
 from worker.jobs import Partition
 from worker.kafka_io import (
     CommitRefused,
@@ -143,28 +142,3 @@ def test_a_frozen_broker_fails_a_transaction_in_time_and_the_next_producer_undoe
         producer.close()
         turn_until(lambda: bool(reader.records), reader)
     assert [record.value for record in reader.records] == [b"shown"]
-
-
-def test_a_corrupt_record_stops_the_consumer_after_those_before_it(kafka: ApacheKafka, options: KafkaOptions) -> None:
-    reports: list[Exception | None] = []
-    with Producer(options) as producer:
-        for value in (b"whole", b"to be broken", b"behind it"):
-            producer.send(options.result_topic, None, value, (), reports.append)
-            assert producer.flush(10)
-    _break(kafka, options.request_topic, b"to be broken")
-    with Consumer(options) as consumer:
-        reader = Reader(consumer)
-        with pytest.raises(StopError, match="corrupt"):
-            turn_until(lambda: len(reader.records) == 2, reader)
-        assert [record.value for record in reader.records] == [b"whole"]
-        with pytest.raises(RuntimeError, match="poll after an error"):
-            consumer.poll(0, 1)
-
-
-def _break(kafka: ApacheKafka, topic: str, value: bytes) -> None:
-    (segment,) = kafka.folder.glob(f"data/1/{topic}-0/*.log")
-    content = segment.read_bytes()
-    assert content.count(value) == 1
-    with segment.open("r+b") as file:
-        file.seek(content.index(value))
-        file.write(value.upper())

@@ -12,8 +12,9 @@ from kafka import errors as kafka_errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.base import MemberState
 
-from worker.jobs import Partition, Record
+from worker.jobs import Corrupt, Partition, Record
 from worker.kafka_io.connect import connect
+from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.joins import Joins
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
@@ -74,6 +75,7 @@ class Consumer:
             metrics_enabled=False,  # no deserializers either: a raising one would make poll spin
         )
         self._joins = Joins(self._client)
+        Corruption(self._client)
         self._told_member = self._known_member = ""
         self._client.subscribe([options.request_topic], listener=self._listener)
 
@@ -93,6 +95,7 @@ class Consumer:
     def poll(self, timeout_s: float, max_records: int) -> list[Record]:
         """Return up to `max_records` records, each partition's in order; [] after `timeout_s` seconds or a revocation.
 
+        Where some cannot be read, one that is `corrupt` stands for them; behind it come those that can be read again.
         Ask `rebalances()` before looking at the records: they belong to what those say. While the group is being joined
         it may take 50 ms where `timeout_s` is less. Raises StopError where the client failed for good; it must not be
         polled again then, since it would spin for ever.
@@ -119,13 +122,7 @@ class Consumer:
             self._told_member = self._client.group_metadata().member_id
         if not self._joined and not self._joins.under_way:
             self._joined = self._client.group_metadata().state == MemberState.STABLE
-        records: list[Record] = []
-        for name, received in fetched.items():
-            partition = self._partition(name)
-            records.extend(
-                Record(partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers)) for one in received
-            )
-        return records
+        return [_record(self._partition(name), one) for name, received in fetched.items() for one in received]
 
     def rebalances(self) -> list[Rebalance]:
         """Return what happened to the partitions since the last call, in order."""
@@ -251,3 +248,9 @@ class Consumer:
             log.warning("could not commit what was handed over; its next owner repeats it: %s", error)
             return False
         return True
+
+
+def _record(partition: Partition, one: Any) -> Record:
+    corrupt = one.value if isinstance(one.value, Corrupt) else None
+    value = one.value if corrupt is None else None
+    return Record(partition, one.offset, one.timestamp, one.key, value, tuple(one.headers), corrupt)

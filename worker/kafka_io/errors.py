@@ -86,7 +86,7 @@ def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operat
         return _refused_login(_brief(error), options)
     code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
     if isinstance(error, kafka_errors.CorruptRecordError):
-        meaning = f"a record of topic {options.request_topic} is corrupt; move the group's offset past it to go on"
+        code, meaning = Exit.CORRUPT, f"a record of topic {options.request_topic} is corrupt"
     elif isinstance(error, _UNREACHABLE):
         code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
     elif isinstance(error, kafka_errors.UnsupportedCodecError):
