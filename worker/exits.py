@@ -18,7 +18,7 @@ class Exit(IntEnum):
     DELIVERY = 9  # a result or dead letter could not be published
     PORT = 10  # the HTTP port is taken
     STUCK = 11  # no transaction could be finished for too long
-    FENCED = 12  # another process has the transactional id
+    FENCED = 12  # another process has the transactional id, or the group instance id
     DEAD_LETTERS = 13  # too many events became dead letters
     CORRUPT = 18  # records of the request topic cannot be read
 

@@ -18,6 +18,7 @@ from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.joins import Joins
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
+from worker.kafka_io.static_member import StaticMember
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,6 +62,7 @@ class Consumer:
             KafkaConsumer,
             options,
             group_id=options.group_id,
+            group_instance_id=options.group_instance_id,
             client_id="rerank-worker",
             # The class: an instance that two consumers share mixes up who owns what.
             partition_assignment_strategy=[CooperativeStickyAssignor],
@@ -76,6 +78,7 @@ class Consumer:
         )
         self._joins = Joins(self._client)
         Corruption(self._client)
+        self._static = StaticMember(self._client)
         self._told_member = self._known_member = ""
         self._client.subscribe([options.request_topic], listener=self._listener)
 
@@ -84,7 +87,7 @@ class Consumer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the group."""
+        """Close it."""
         self.close()
 
     @property
@@ -106,6 +109,7 @@ class Consumer:
         if self._joins.under_way:
             timeout_s = max(timeout_s, _JOIN_S)
         try:
+            self._static.check()
             with self._joins.attended():
                 fetched = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
             self._check_topic()
@@ -215,7 +219,10 @@ class Consumer:
         return known
 
     def close(self) -> None:
-        """Leave the group, so that others take over at once; commit before. May be called twice."""
+        """Leave the group, so that others take over at once; commit before. May be called twice.
+
+        A member with a `group_instance_id` stays one: its partitions wait for it until its session ends.
+        """
         self._listener.closing = True
         try:
             self._client.close(autocommit=False, timeout_ms=int(_CLOSE_WITHIN_S * 1000))
