@@ -12,6 +12,7 @@ from worker.dead_letter_limits import DeadLetterLimits
 from worker.delivery import Ending
 from worker.exits import Exit, StopError
 from worker.jobs import Fault, Job, Partition, Record
+from worker.lag import Place
 from worker.ordering import by_nothing, by_partition
 from worker.pipeline import StageDiedError
 
@@ -96,13 +97,59 @@ def test_a_full_door_pauses_until_half_of_it_is_free() -> None:
 def test_the_gauges_show_the_door_and_the_lag_of_partitions_that_are_owned() -> None:
     line = bench(limit=16)
     line.loop.REPORT_S = 0
-    line.take(record(0))
-    line.consumer.records = [record(1)]
+    now_ms = int(time.time() * 1000)
+    (first, _) = line.take(record(0, timestamp_ms=now_ms - 60_000), record(1, timestamp_ms=now_ms))
+    place = Place(position=2, end=5, at_s=time.monotonic())
+    line.consumer.places_known = {PARTITION: place, Partition("requests", 9): place}
     line.turn()
-    assert line.metric("in_flight_tokens") == 16
+    assert line.metric("in_flight_tokens") == 32
     assert line.metric("partitions_paused") == 1
-    assert line.metric("consumer_lag_records", topic="requests", partition="0") == 1
-    assert line.metric("consumer_lag_records", topic="requests", partition="9") is None
+    owned, stranger = {"topic": "requests", "partition": "0"}, {"topic": "requests", "partition": "9"}
+    assert line.metric("consumer_lag_records", **owned) == 5  # two of them inside
+    assert line.metric("consumer_lag_seconds", **owned) == pytest.approx(60, abs=10)
+    _end(line, first)
+    line.turn()
+    line.turn()
+    assert line.metric("consumer_lag_records", **owned) == 4
+    assert line.metric("consumer_lag_seconds", **owned) == pytest.approx(0, abs=10)
+    assert line.metric("consumer_lag_records", **stranger) is None
+    line.consumer.tell("lost")
+    line.turn()
+    assert line.metric("consumer_lag_records", **owned) is None
+    assert line.metric("consumer_lag_seconds", **owned) is None
+    assert line.metric("partitions_assigned") == 0
+
+
+def test_what_is_no_record_is_committed_too_once_reading_has_come_past_it_and_all_before_it_is_done() -> None:
+    """The end of a transaction has an offset of its own."""
+    line = bench()
+    first, second = line.take(record(0), record(1))
+    line.consumer.places_known = {PARTITION: Place(position=3, end=3, at_s=0.0)}
+    _end(line, first)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 1}]
+    _end(line, second)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 1}, {PARTITION: 3}]
+
+
+def test_nothing_is_committed_of_a_partition_of_which_nothing_was_done() -> None:
+    line = bench()
+    line.take()
+    line.consumer.places_known = {PARTITION: Place(position=3, end=3, at_s=0.0)}
+    line.turn()
+    assert line.consumer.commits == []
+
+
+def test_the_place_that_reading_has_come_to_is_not_committed_where_it_is_behind_records_that_were_not_taken() -> None:
+    line = bench(commit_interval_s=NEVER_S)
+    _end(line, *line.take(record(7)))
+    line.turn()
+    line.consumer.records = [corrupt(8, 12), record(12)]
+    line.consumer.places_known = {PARTITION: Place(position=13, end=13, at_s=0.0)}
+    with pytest.raises(StopError):
+        line.loop.run(lambda: False)
+    assert line.consumer.commits == [{PARTITION: 8}]
 
 
 def test_a_refused_commit_is_counted_and_tried_again() -> None:

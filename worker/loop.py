@@ -12,6 +12,7 @@ from typing_extensions import Doc
 
 from worker.corrupt_records import OnCorruptRecord, stop_at
 from worker.exits import Exit, StopError
+from worker.gauges import Gauges
 from worker.jobs import Job, Partition, Record
 from worker.kafka_io import CommitRefused
 from worker.metrics import STAGES
@@ -86,6 +87,7 @@ class MainLoop:
         self._inbox = inbox
         self._endings = endings
         self._metrics = metrics
+        self._gauges = Gauges(consumer, ledger, door, metrics)
         self._stage_durations = {stage: metrics.stage_duration.labels(stage) for stage in STAGES}
         self._pulse = pulse
         self._options = options
@@ -128,7 +130,7 @@ class MainLoop:
             self._commit()
         if now_s >= self._report_due_s:
             self._report_due_s = now_s + self.REPORT_S
-            self._report()
+            self._gauges.update()
 
     def _poll(self) -> list[Record]:
         if self._door.is_paused() or not self._admitting:
@@ -156,13 +158,14 @@ class MainLoop:
                 self._stop = stop_at(record, record.corrupt, self._options.on_corrupt_record)
                 if self._stop is not None:
                     return  # nothing behind it may be committed
-            ticket = self._ledger.open(record.partition, record.offset, record.next_offset)
-            if ticket is None:
-                continue  # the partition was given up after this was fetched: its next owner reads it
-            job = Job(record, ticket, received_s=now_s, created_s=now_s)
+            created_s = now_s
             if record.timestamp_ms > 0:
                 # A producer's clock may be ahead of this one: an event is never younger than its receipt.
-                job.created_s = min(now_s, record.timestamp_ms / 1000 - clock_offset_s)
+                created_s = min(now_s, record.timestamp_ms / 1000 - clock_offset_s)
+            ticket = self._ledger.open(record.partition, record.offset, record.next_offset, created_s)
+            if ticket is None:
+                continue  # the partition was given up after this was fetched: its next owner reads it
+            job = Job(record, ticket, received_s=now_s, created_s=created_s)
             job.charge = self._door.admit(_size_bytes(record))
             self._guard.received(ticket)
             self._predecessors.link(job)
@@ -212,14 +215,13 @@ class MainLoop:
         match rebalance.kind:
             case "assigned":
                 self._ledger.assign(rebalance.partitions)
-                self._metrics.add_partitions(rebalance.partitions)
+                self._gauges.begin(rebalance.partitions)
             case "revoked":
                 self._hand_over(rebalance)
-                self._metrics.remove_partitions(rebalance.partitions)
+                self._gauges.end(rebalance.partitions)
             case "lost":  # somebody else owns them already: nothing may be committed
                 self._ledger.forget(rebalance.partitions)
-                self._metrics.remove_partitions(rebalance.partitions)
-        self._metrics.partitions_assigned.set(len(self._ledger.partitions))
+                self._gauges.end(rebalance.partitions)
 
     def _hand_over(self, rebalance: Rebalance) -> None:
         """Drop what is queued of these partitions, wait for what is in hand, let the listener commit the prefix."""
@@ -237,6 +239,9 @@ class MainLoop:
 
     def _commit(self) -> bool:
         """Commit what is done; return whether nothing is left to commit."""
+        if self._admitting and self._stop is None:  # else records that were received were not taken
+            places = self._consumer.places()
+            self._ledger.advance({name: at.position for name, at in places.items() if at.position is not None})
         offsets = self._ledger.committable()
         if not offsets:
             return True
@@ -250,15 +255,6 @@ class MainLoop:
         self._ledger.committed(offsets)
         self._metrics.commits.labels("ok").inc()
         return True
-
-    def _report(self) -> None:
-        metrics = self._metrics
-        metrics.in_flight_tokens.set(self._door.in_flight_tokens)
-        metrics.partitions_paused.set(len(self._ledger.partitions) if self._door.paused else 0)
-        owned = self._ledger.partitions
-        for partition, lag in self._consumer.lag().items():
-            if partition in owned:
-                metrics.lag.labels(partition.topic, partition.number).set(lag)
 
     def _drain(self) -> None:
         self._admitting = False

@@ -1,5 +1,6 @@
 """Brokers that restart and freeze."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,13 @@ from worker.kafka_io import (
     record_limits,
 )
 from worker.kafka_io import consumer as consumer_module
+from worker.kafka_io import places as places_module
+from worker.lag import Place
 from worker.tools.brokers import ApacheKafka
 
 pytestmark = pytest.mark.apache
+
+NOWHERE = Place(None, None, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +147,42 @@ def test_a_frozen_broker_fails_a_transaction_in_time_and_the_next_producer_undoe
         producer.close()
         turn_until(lambda: bool(reader.records), reader)
     assert [record.value for record in reader.records] == [b"shown"]
+
+
+def test_a_frozen_broker_delays_nobody_who_wants_to_know_where_partitions_end(
+    kafka: ApacheKafka, options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places_module, "_ASK_EVERY_S", 0.05)
+    only = Partition(options.request_topic, 0)
+    with Consumer(options) as consumer, Producer(options) as producer:
+        reader = Reader(consumer)
+        turn_until(lambda: consumer.places().get(only, NOWHERE).end == 0, reader)
+        consumer.pause_all()
+        kafka.pause()
+        try:
+            question, began_s = None, time.monotonic()
+            for _ in range(20):
+                place = consumer.places()[only]
+                assert (place.position, place.end) == (0, 0)
+                question = question or consumer._places._question
+                time.sleep(0.01)
+            assert time.monotonic() - began_s < 5
+            assert question is consumer._places._question is not None  # one question, and nobody waits for its answer
+        finally:
+            kafka.resume()
+        producer.send(options.request_topic, None, b"x", (), lambda _: None)
+        turn_until(lambda: consumer.places()[only].end == 1, reader)
+
+
+def test_a_question_that_failed_is_not_asked_again_soon(kafka: ApacheKafka, options: KafkaOptions) -> None:
+    only = Partition(options.request_topic, 0)
+    with Consumer(options) as consumer:
+        reader = Reader(consumer)
+        turn_until(lambda: consumer.places().get(only, NOWHERE).end == 0, reader)
+        consumer.pause_all()
+        looking = consumer._places
+        looking._due_s = 0.0
+        kafka.kill()
+        turn_until(lambda: (consumer.places(), looking._due_s > time.monotonic() + 10)[1], reader)
+        assert looking._question is None
+        kafka.start()

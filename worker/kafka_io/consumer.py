@@ -17,6 +17,7 @@ from worker.kafka_io.connect import connect
 from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.joins import Joins
+from worker.kafka_io.places import Places
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.static_member import StaticMember
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from worker.kafka_io.options import KafkaOptions
+    from worker.lag import Place
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Consumer:
         self._joins = Joins(self._client)
         Corruption(self._client)
         self._static = StaticMember(self._client)
+        self._places = Places(self._client)
         self._told_member = self._known_member = ""
         self._client.subscribe([options.request_topic], listener=self._listener)
 
@@ -141,12 +144,14 @@ class Consumer:
         """Receive nothing until `resume_all`, from partitions that come meanwhile either. May be called twice."""
         if not self._paused:
             self._paused = True
+            self._places.paused_s = time.monotonic()
             self._client.pause(*self._client.assignment())
 
     def resume_all(self) -> None:
         """Receive again. May be called twice."""
         if self._paused:
             self._paused = False
+            self._places.paused_s = None
             self._client.resume(*self._client.paused())
 
     def commit(self, offsets: dict[Partition, int]) -> None:
@@ -207,16 +212,12 @@ class Consumer:
                     raise running_trouble(error, self._options) from error
                 time.sleep(_RETRY_S)
 
-    def lag(self) -> dict[Partition, int]:
-        """Return how many records of each partition were not received yet, where the broker has said so."""
-        known: dict[Partition, int] = {}
-        for name in self._client.assignment():
-            end = self._client.highwater(name)
-            # Not position(), which asks the broker where none is known yet, and raises what it answers.
-            state = self._client._subscription.assignment.get(name)  # noqa: SLF001
-            if end is not None and state is not None and state.position is not None:
-                known[self._partition(name)] = max(0, end - state.position.offset)
-        return known
+    def places(self) -> dict[Partition, Place]:
+        """Return how far each partition was received, and where it ends by what the broker has said last.
+
+        Where no fetch says so, because all are paused, the broker is asked now and then; this does not wait for it.
+        """
+        return {self._partition(name): place for name, place in self._places.look(time.monotonic()).items()}
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; commit before. May be called twice.
