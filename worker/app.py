@@ -117,7 +117,7 @@ def serve(  # noqa: PLR0913 - everything meets here
     gc.collect()
     gc.freeze()
     with contextlib.ExitStack() as stack:
-        consumer = stack.enter_context(Consumer(settings.kafka, transactional=_is_transactional(settings)))
+        consumer = stack.enter_context(Consumer(settings.kafka, isolation_level=settings.delivery.reads))
         delivery = stack.enter_context(contextlib.closing(_delivery(settings, consumer, endings, metrics)))
         scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
         score = Score(scheduler, costs, model, metrics, scorer_pulse)
@@ -151,20 +151,16 @@ def serve(  # noqa: PLR0913 - everything meets here
         loop.run(is_stopping)
 
 
-def _is_transactional(settings: Settings) -> bool:
-    return settings.delivery.delivery == "exactly-once"
-
-
 def _predecessors(settings: Settings) -> Predecessors:
     """Return who keeps the order: a transaction may hold only a partition's contiguous prefix."""
-    if _is_transactional(settings):
+    if settings.delivery.is_transactional:
         return Predecessors(by_partition)
     return Predecessors(by_key if settings.delivery.order_by_key else by_nothing)
 
 
 def _delivery(settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics) -> Delivery:
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
-    if not _is_transactional(settings):
+    if not settings.delivery.is_transactional:
         return AtLeastOnce(Producer(settings.kafka), endings)
     options = settings.delivery
     name = options.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"

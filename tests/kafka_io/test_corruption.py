@@ -200,7 +200,7 @@ def test_the_lost_end_of_an_aborted_transaction_hides_no_later_one(
     _, _, _, abort, *_ = stored_batches(log())
     assert abort.is_control
     spoil(log(), abort)
-    with Consumer(options, transactional=True) as consumer:
+    with Consumer(options, isolation_level="read_committed") as consumer:
         reader = Reader(consumer)
         turn_until(lambda: len(reader.records) == 3, reader)
     assert offsets(reader) == [0, (abort.first, abort.first + 1), 4]

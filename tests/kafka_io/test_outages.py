@@ -123,7 +123,7 @@ def test_a_frozen_broker_fails_a_transaction_in_time_and_the_next_producer_undoe
     def make() -> TransactionalProducer:
         return TransactionalProducer(options, transactional_id=options.group_id, timeout_s=2, limits=limits)
 
-    with Consumer(options, transactional=True) as consumer:
+    with Consumer(options, isolation_level="read_committed") as consumer:
         reader = Reader(consumer)
         turn_until(lambda: bool(reader.owned), reader)
         place = consumer._client.group_metadata()

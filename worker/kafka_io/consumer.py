@@ -24,7 +24,7 @@ from worker.kafka_io.static_member import StaticMember
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from worker.kafka_io.options import KafkaOptions
+    from worker.kafka_io.options import IsolationLevel, KafkaOptions
     from worker.lag import Place
 
 log = logging.getLogger(__name__)
@@ -48,11 +48,11 @@ class CommitRefused(Exception):  # noqa: N818 - it is the group's word, and the 
 class Consumer:
     """A member of the group: polls, pauses, commits, and tells what happens to its partitions.
 
-    No method may be called from another thread, except `joined` and `membership`. With `transactional`, only what was
-    committed is read, and a partition whose last owner has a transaction open is not begun before that has ended.
+    No method may be called from another thread, except `joined` and `membership`. With `read_committed`, records of a
+    transaction that is open or was aborted are not received, and those behind an open one not before it has ended.
     """
 
-    def __init__(self, options: KafkaOptions, *, transactional: bool = False) -> None:
+    def __init__(self, options: KafkaOptions, *, isolation_level: IsolationLevel = "read_uncommitted") -> None:
         self._options = options
         self._paused = False
         self._joined = False
@@ -75,7 +75,7 @@ class Consumer:
             heartbeat_interval_ms=int(min(_HEARTBEAT_S * 1000, session_ms / 3)),
             max_poll_interval_ms=int(options.max_poll_interval_s * 1000),
             fetch_max_wait_ms=int(options.fetch_wait_s * 1000),
-            isolation_level="read_committed" if transactional else "read_uncommitted",
+            isolation_level=isolation_level,
             metrics_enabled=False,  # no deserializers either: a raising one would make poll spin
         )
         self._joins = Joins(self._client)

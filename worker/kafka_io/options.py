@@ -11,6 +11,7 @@ from typing_extensions import Doc
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+IsolationLevel = Literal["read_uncommitted", "read_committed"]
 _INSTANCE_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 Compression = Literal["none", "gzip", "lz4", "zstd"]  # snappy needs a library that is not installed with the worker
 
