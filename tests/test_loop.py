@@ -274,6 +274,31 @@ def test_records_that_cannot_be_read_stop_it_once_what_comes_before_them_is_comm
     assert line.pipeline.join(10)
 
 
+def test_a_stop_before_them_says_so_where_what_comes_first_was_not_finished_in_time() -> None:
+    line = bench(drain_timeout_s=1e-9)
+    line.consumer.tell("assigned")
+    line.consumer.records = [record(7), corrupt(8, 12)]
+    with pytest.raises(StopError, match="; not all that comes before was finished in time"):
+        line.loop.run(lambda: False)
+    assert line.consumer.commits == []
+
+
+def test_a_stop_before_them_says_so_where_the_last_transaction_was_given_up() -> None:
+    def body(line: Bench) -> None:
+        (job,) = line.inbox
+        job.dropped = True
+        _end(line, job)
+
+    line = bench(body, line_of=by_partition)
+    line.pipeline.start()
+    line.consumer.tell("assigned")
+    line.consumer.records = [record(7), corrupt(8, 12)]
+    with pytest.raises(StopError, match="; not all that comes before was finished in time"):
+        line.loop.run(lambda: False)
+    assert line.consumer.rewound == [{PARTITION: 7}]
+    assert line.pipeline.join(10)
+
+
 def test_records_that_cannot_be_read_are_passed_over_with_a_dead_letter_in_their_place() -> None:
     line = bench(on_corrupt_record="skip-to-dlq", line_of=by_partition)
     before, lost, behind = line.take(record(7), corrupt(8, 12), record(12))
@@ -298,7 +323,7 @@ def test_lost_records_of_a_partition_that_was_given_up_are_its_next_owners() -> 
     line = bench()
     line.consumer.records = [corrupt(8, 12)]
     line.turn()
-    assert line.loop._stop is None
+    assert line.loop._lost is None
     assert line.inbox.take(0) == []
 
 

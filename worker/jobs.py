@@ -44,7 +44,7 @@ class Record:
 
     @property
     def next_offset(self) -> int:
-        """Where its partition goes on behind it."""
+        """Where its partition goes on behind it; its own offset where that is not known."""
         return self.offset + 1 if self.corrupt is None else self.corrupt.next_offset or self.offset
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Gt
 from typing_extensions import Doc
 
-from worker.corrupt_records import OnCorruptRecord, stop_at
+from worker.corrupt_records import OnCorruptRecord, is_passed, stopped_at
 from worker.exits import Exit, StopError
 from worker.gauges import Gauges
 from worker.jobs import Job, Partition, Record
@@ -94,7 +94,8 @@ class MainLoop:
         self._max_poll_records = max_poll_records
         self._rewound: set[Partition] = set()  # read again since the last poll
         self._admitting = True
-        self._stop: StopError | None = None  # why the worker ends, once what is in hand is finished
+        self._lost: Record | None = None  # what cannot be read, and is not passed over
+        self._given_up = False  # not all that was received was finished and committed when it stopped
         self._poll_due_s = 0.0
         self._commit_due_s = 0.0
         self._report_due_s = 0.0
@@ -106,14 +107,15 @@ class MainLoop:
         cannot be read, or when too much became a dead letter: what is queued is dropped then, and read again after the
         restart.
         """
-        while not is_stopping() and self._guard.verdict is None and self._stop is None:
+        while not is_stopping() and self._guard.verdict is None and self._lost is None:
             self._turn()
         if verdict := self._guard.verdict:
             self._ledger.retire(self._ledger.partitions)
-            self._stop = StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
         self._drain()
-        if self._stop is not None:
-            raise self._stop
+        if verdict:
+            raise StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
+        if self._lost is not None:
+            raise stopped_at(self._lost, finished=not self._given_up)
 
     def _turn(self) -> None:
         self._pulse.beat()
@@ -154,10 +156,9 @@ class MainLoop:
         for record in records:
             if record.partition in self._rewound:
                 continue  # it comes again, behind those before it
-            if record.corrupt is not None and record.partition in self._ledger.partitions:
-                self._stop = stop_at(record, record.corrupt, self._options.on_corrupt_record)
-                if self._stop is not None:
-                    return  # nothing behind it may be committed
+            if not is_passed(record, self._options.on_corrupt_record) and record.partition in self._ledger.partitions:
+                self._lost = record
+                return  # nothing behind it may be committed
             created_s = now_s
             if record.timestamp_ms > 0:
                 # A producer's clock may be ahead of this one: an event is never younger than its receipt.
@@ -192,6 +193,7 @@ class MainLoop:
             self._count(job, at_s)
         if again:
             self._rewound |= again
+            self._given_up = not self._admitting
             self._consumer.rewind(self._ledger.restart(again))
 
     def _count(self, job: Job, at_s: float) -> None:
@@ -239,7 +241,7 @@ class MainLoop:
 
     def _commit(self) -> bool:
         """Commit what is done; return whether nothing is left to commit."""
-        if self._admitting and self._stop is None:  # else records that were received were not taken
+        if self._admitting and self._lost is None:  # else records that were received were not taken
             places = self._consumer.places()
             self._ledger.advance({name: at.position for name, at in places.items() if at.position is not None})
         offsets = self._ledger.committable()
@@ -266,8 +268,9 @@ class MainLoop:
         if left:
             log.warning("the drain time is over; what is left will be read again", extra={"left": left})
         give_up_s = time.monotonic() + self.LAST_COMMIT_S
-        while not self._commit() and time.monotonic() < give_up_s:
+        while not (committed := self._commit()) and time.monotonic() < give_up_s:
             self._turn()  # a rebalance is under way: the group takes commits again when it is through
+        self._given_up = self._given_up or left > 0 or not committed
         self._ledger.forget(self._ledger.partitions)  # what is still inside is not published any more
 
 

@@ -69,8 +69,8 @@ class Tokenize:
     def _prepare(self, job: Job) -> None:
         began_s = time.monotonic()
         job.spent_s["waiting"] = began_s - job.received_s
-        if job.record.corrupt is not None:
-            job.fault = corrupt_fault(job.record, job.record.corrupt)
+        job.fault = corrupt_fault(job.record)
+        if job.fault is not None:
             return
         try:
             job.request = self._decoder.decode(job.record)

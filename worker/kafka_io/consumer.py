@@ -48,8 +48,8 @@ class CommitRefused(Exception):  # noqa: N818 - it is the group's word, and the 
 class Consumer:
     """A member of the group: polls, pauses, commits, and tells what happens to its partitions.
 
-    No method may be called from another thread, except `joined` and `membership`. With `read_committed`, records of a
-    transaction that is open or was aborted are not received, and those behind an open one not before it has ended.
+    No method may be called from another thread, except `joined` and `membership`. With `read_committed`, only what was
+    committed is read, and a partition whose last owner has a transaction open is not begun before that has ended.
     """
 
     def __init__(self, options: KafkaOptions, *, isolation_level: IsolationLevel = "read_uncommitted") -> None:
