@@ -99,6 +99,19 @@ def apache_kafka(apache_kafka_home: Path, request: pytest.FixtureRequest) -> str
     return servers
 
 
+@pytest.fixture
+def log_of(apache_kafka: str, broker_logs: Path) -> Callable[..., Path]:
+    """Find a partition's records on the disk of the session's broker: `log_of(topic, 0)`."""
+    if apache_kafka == os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        pytest.skip("needs a broker of its own, to damage what it has stored")
+
+    def find(topic: str, partition: int = 0) -> Path:
+        (segment,) = (broker_logs / "broker" / "data" / "1" / f"{topic}-{partition}").glob("*.log")
+        return segment
+
+    return find
+
+
 @pytest.fixture(scope="session")
 def admin(broker: str) -> Iterator[KafkaAdminClient]:
     """An admin client of the session's broker."""

@@ -11,7 +11,6 @@ from worker.channel import Channel
 from worker.dead_letter_limits import DeadLetterGuard, DeadLetterLimits
 from worker.dead_letters import REASONS
 from worker.door import Door, DoorLimits
-from worker.jobs import Job, Partition, Record
 from worker.kafka_io import CommitRefused, Rebalance
 from worker.ledger import Ledger
 from worker.loop import LoopOptions, MainLoop
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from worker.delivery import Ending
+    from worker.jobs import Job, Partition, Record
     from worker.kafka_io.rebalance import Kind, Offsets
+    from worker.lag import Place
 
 LONG_S = 60.0
 EVERY_TURN_S = 1e-9
@@ -41,6 +42,7 @@ class Consumer:
         self.rewound: list[Offsets] = []
         self.refusals = 0
         self.paused = False
+        self.places_known: dict[Partition, Place] = {}
 
     def tell(self, kind: Kind, *partitions: Partition) -> None:
         self.happened.append(Rebalance(kind, frozenset(partitions or (PARTITION,)), self._release))
@@ -70,8 +72,8 @@ class Consumer:
             raise CommitRefused("the group is rebalancing")
         self.commits.append(offsets)
 
-    def lag(self) -> Offsets:
-        return {PARTITION: len(self.records), Partition("requests", 9): 7}
+    def places(self) -> dict[Partition, Place]:
+        return self.places_known
 
     def _release(self, offsets: Offsets) -> bool:
         self.released.append(offsets)

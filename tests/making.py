@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from worker.jobs import Job, Pairs, Partition, Record, Request
+from worker.jobs import Corrupt, Job, Pairs, Partition, Record, Request
 from worker.ledger import Ledger
 
 PARTITION = Partition("requests", 0)
@@ -12,6 +12,11 @@ PARTITION = Partition("requests", 0)
 
 def record(offset: int = 0, *, key: bytes | None = None, value: bytes | None = b"{}", timestamp_ms: int = 1) -> Record:
     return Record(PARTITION, offset, timestamp_ms, key, value)
+
+
+def corrupt(offset: int, next_offset: int | None) -> Record:
+    """Make what stands for the records from an offset up to the next one."""
+    return Record(PARTITION, offset, -1, None, None, (), Corrupt(next_offset, "failed crc check"))
 
 
 def pairs(*lengths: int) -> Pairs:

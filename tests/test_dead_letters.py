@@ -186,7 +186,7 @@ def test_a_tombstone_has_no_value_to_drop() -> None:
 
 def test_what_was_written_is_read() -> None:
     letter = read(as_read(letter_of(job((("a", b"1"), ("b", b"\xff"))))))
-    assert (letter.partition, letter.offset) == (Partition("rerank-requests", 3), 41_822)
+    assert (letter.partition, letter.offset, letter.last_offset) == (Partition("rerank-requests", 3), 41_822, None)
     assert letter.timestamp_ms == 1_795_305_600_000
     assert (letter.key, letter.value) == (b"key\xff", b'{"x":1}')
     assert letter.headers == [("a", b"1"), ("b", b"\xff")]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from worker.jobs import Partition
-from worker.ledger import Ledger, Ticket
+from worker.ledger import Ledger, Standing, Ticket
 
 P0, P1 = Partition("requests", 0), Partition("requests", 1)
 
@@ -33,6 +33,61 @@ def test_the_prefix_is_what_is_done_without_a_gap_in_any_order_of_completion(
         prefix = [offset for number, offset in enumerate(offsets) if done.issuperset(offsets[: number + 1])]
         assert ledger.committable() == ({P0: prefix[-1] + 1} if prefix else {})
     assert ledger.open_count([P0]) == 0
+
+
+def test_a_ticket_that_stands_for_several_offsets_leads_past_all_of_them() -> None:
+    ledger = Ledger()
+    ledger.assign([P0])
+    first, several = ledger.open(P0, 5), ledger.open(P0, 6, 9)
+    assert first
+    assert several
+    ledger.settle(several, done=True)
+    assert ledger.committable() == {}
+    ledger.settle(first, done=True)
+    assert ledger.committable() == {P0: 9}
+
+
+def test_it_says_what_is_first_of_what_is_not_done_and_when_that_and_the_last_one_were_made() -> None:
+    ledger = Ledger()
+    ledger.assign([P0])
+    assert ledger.standing(P0) == Standing(None, None, None)
+    first, second = ledger.open(P0, 5, created_s=1.0), ledger.open(P0, 8, created_s=2.0)
+    assert first
+    assert second
+    assert ledger.standing(P0) == Standing(5, 1.0, 2.0)
+    ledger.settle(second, done=True)
+    assert ledger.standing(P0) == Standing(5, 1.0, 2.0)
+    ledger.settle(first, done=True)
+    assert ledger.standing(P0) == Standing(None, None, 2.0)
+
+
+def test_reading_that_has_come_further_is_committed_where_all_that_was_received_is_done() -> None:
+    ledger = Ledger()
+    ledger.assign([P0, P1])
+    ledger.advance({P0: 9, P1: 9, Partition("elsewhere", 0): 9})
+    assert ledger.committable() == {}  # nothing was done yet
+    for ticket in _opened(ledger, P0, 5, 6):
+        ledger.settle(ticket, done=True)
+    ledger.advance({P0: 9})
+    assert ledger.committable() == {P0: 9}
+    ledger.advance({P0: 8})
+    assert ledger.committable() == {P0: 9}
+    (waiting,) = _opened(ledger, P0, 9)
+    ledger.advance({P0: 12})
+    assert ledger.committable() == {P0: 9}
+    ledger.settle(waiting, done=False)
+    ledger.advance({P0: 12})
+    assert ledger.committable() == {P0: 9}  # it is read again
+
+
+def test_reading_that_has_come_further_in_a_partition_that_is_being_given_up_is_not_committed() -> None:
+    ledger = Ledger()
+    ledger.assign([P0])
+    for ticket in _opened(ledger, P0, 5):
+        ledger.settle(ticket, done=True)
+    ledger.retire([P0])
+    ledger.advance({P0: 9})
+    assert ledger.committable() == {P0: 6}
 
 
 def test_what_is_committed_is_not_offered_again() -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.looping import EVERY_TURN_S, NEVER_S, Bench, bench
-from tests.making import PARTITION, record
+from tests.making import PARTITION, corrupt, record
 from worker.dead_letter_limits import DeadLetterLimits
 from worker.delivery import Ending
 from worker.exits import Exit, StopError
 from worker.jobs import Fault, Job, Partition, Record
+from worker.lag import Place
 from worker.ordering import by_nothing, by_partition
 from worker.pipeline import StageDiedError
 
@@ -113,13 +114,59 @@ def test_a_full_door_pauses_until_half_of_it_is_free() -> None:
 def test_the_gauges_show_the_door_and_the_lag_of_partitions_that_are_owned() -> None:
     line = bench(limit=16)
     line.loop.REPORT_S = 0
-    line.take(record(0))
-    line.consumer.records = [record(1)]
+    now_ms = int(time.time() * 1000)
+    (first, _) = line.take(record(0, timestamp_ms=now_ms - 60_000), record(1, timestamp_ms=now_ms))
+    place = Place(position=2, end=5, at_s=time.monotonic())
+    line.consumer.places_known = {PARTITION: place, Partition("requests", 9): place}
     line.turn()
-    assert line.metric("in_flight_tokens") == 16
+    assert line.metric("in_flight_tokens") == 32
     assert line.metric("partitions_paused") == 1
-    assert line.metric("consumer_lag_records", topic="requests", partition="0") == 1
-    assert line.metric("consumer_lag_records", topic="requests", partition="9") is None
+    owned, stranger = {"topic": "requests", "partition": "0"}, {"topic": "requests", "partition": "9"}
+    assert line.metric("consumer_lag_records", **owned) == 5  # two of them inside
+    assert line.metric("consumer_lag_seconds", **owned) == pytest.approx(60, abs=10)
+    _end(line, first)
+    line.turn()
+    line.turn()
+    assert line.metric("consumer_lag_records", **owned) == 4
+    assert line.metric("consumer_lag_seconds", **owned) == pytest.approx(0, abs=10)
+    assert line.metric("consumer_lag_records", **stranger) is None
+    line.consumer.tell("lost")
+    line.turn()
+    assert line.metric("consumer_lag_records", **owned) is None
+    assert line.metric("consumer_lag_seconds", **owned) is None
+    assert line.metric("partitions_assigned") == 0
+
+
+def test_what_is_no_record_is_committed_too_once_reading_has_come_past_it_and_all_before_it_is_done() -> None:
+    """The end of a transaction has an offset of its own."""
+    line = bench()
+    first, second = line.take(record(0), record(1))
+    line.consumer.places_known = {PARTITION: Place(position=3, end=3, at_s=0.0)}
+    _end(line, first)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 1}]
+    _end(line, second)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 1}, {PARTITION: 3}]
+
+
+def test_nothing_is_committed_of_a_partition_of_which_nothing_was_done() -> None:
+    line = bench()
+    line.take()
+    line.consumer.places_known = {PARTITION: Place(position=3, end=3, at_s=0.0)}
+    line.turn()
+    assert line.consumer.commits == []
+
+
+def test_the_place_that_reading_has_come_to_is_not_committed_where_it_is_behind_records_that_were_not_taken() -> None:
+    line = bench(commit_interval_s=NEVER_S)
+    _end(line, *line.take(record(7)))
+    line.turn()
+    line.consumer.records = [corrupt(8, 12), record(12)]
+    line.consumer.places_known = {PARTITION: Place(position=13, end=13, at_s=0.0)}
+    with pytest.raises(StopError):
+        line.loop.run(lambda: False)
+    assert line.consumer.commits == [{PARTITION: 8}]
 
 
 def test_a_refused_commit_is_counted_and_tried_again() -> None:
@@ -257,6 +304,84 @@ def test_too_many_dead_letters_stop_it_with_what_is_queued_dropped_and_what_was_
     assert line.consumer.commits == [{PARTITION: 2}]
     assert line.metric("dropped_total") == 2
     assert line.pipeline.join(10)
+
+
+def test_records_that_cannot_be_read_stop_it_once_what_comes_before_them_is_committed() -> None:
+    def body(line: Bench) -> None:
+        _end(line, *list(line.inbox))  # all at its end: nothing ends before the stop
+
+    line = bench(body)
+    line.pipeline.start()
+    line.consumer.tell("assigned")
+    line.turn()
+    line.consumer.records = [record(6), record(7), corrupt(8, 12), record(12)]
+    with pytest.raises(StopError, match=r"offsets 8 to 11 cannot be read: .*; start it with --on-corrupt") as stopped:
+        line.loop.run(lambda: False)
+    assert stopped.value.code is Exit.CORRUPT
+    assert line.consumer.commits == [{PARTITION: 8}]
+    assert line.pipeline.join(10)
+
+
+def test_a_stop_before_them_says_so_where_what_comes_first_was_not_finished_in_time() -> None:
+    line = bench(drain_timeout_s=1e-9)
+    line.consumer.tell("assigned")
+    line.consumer.records = [record(7), corrupt(8, 12)]
+    with pytest.raises(StopError, match="; not all that comes before was finished in time"):
+        line.loop.run(lambda: False)
+    assert line.consumer.commits == []
+
+
+def test_a_stop_before_them_says_so_where_the_last_transaction_was_given_up() -> None:
+    def body(line: Bench) -> None:
+        (job,) = line.inbox
+        job.dropped = True
+        _end(line, job)
+
+    line = bench(body, line_of=by_partition)
+    line.pipeline.start()
+    line.consumer.tell("assigned")
+    line.consumer.records = [record(7), corrupt(8, 12)]
+    with pytest.raises(StopError, match="; not all that comes before was finished in time"):
+        line.loop.run(lambda: False)
+    assert line.consumer.rewound == [{PARTITION: 7}]
+    assert line.pipeline.join(10)
+
+
+def test_records_that_cannot_be_read_are_passed_over_with_a_dead_letter_in_their_place() -> None:
+    line = bench(on_corrupt_record="skip-to-dlq", line_of=by_partition)
+    before, lost, behind = line.take(record(7), corrupt(8, 12), record(12))
+    assert lost.created_s == lost.received_s
+    assert (lost.after, behind.after) == (before, lost)
+    _end(line, before, behind)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 8}]
+    _end(line, lost)
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 8}, {PARTITION: 13}]
+
+
+def test_the_place_behind_lost_records_is_committed_although_nothing_came_there_yet() -> None:
+    line = bench(on_corrupt_record="skip-to-dlq")
+    _end(line, *line.take(corrupt(8, 12)))
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 12}]
+
+
+def test_lost_records_of_a_partition_that_was_given_up_are_its_next_owners() -> None:
+    line = bench()
+    line.consumer.records = [corrupt(8, 12)]
+    line.turn()
+    assert line.loop._lost is None
+    assert line.inbox.take(0) == []
+
+
+def test_records_without_a_way_past_them_stop_it_all_the_same() -> None:
+    line = bench(on_corrupt_record="skip-to-dlq")
+    line.consumer.tell("assigned")
+    line.consumer.records = [corrupt(8, None)]
+    with pytest.raises(StopError, match="where reading can go on is not known"):
+        line.loop.run(lambda: False)
+    assert line.consumer.commits == []
 
 
 def test_a_stop_that_was_asked_for_is_not_one_for_dead_letters() -> None:

@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
+import pytest
+
 from worker.jobs import ModelName, Partition
 from worker.metrics import Metrics
 
 
-def test_a_partitions_series_ends_when_it_is_given_up() -> None:
+@pytest.mark.parametrize("name", ["rerank_consumer_lag_records", "rerank_consumer_lag_seconds"])
+def test_a_partitions_series_begins_at_nothing_and_ends_when_it_is_given_up(name: str) -> None:
     metrics = Metrics([])
     partition = Partition("requests", 3)
     labels = {"topic": "requests", "partition": "3"}
     metrics.add_partitions([partition])
-    assert metrics.registry.get_sample_value("rerank_consumer_lag_records", labels) == 0
+    assert metrics.registry.get_sample_value(name, labels) == 0
     metrics.remove_partitions([partition])
-    assert metrics.registry.get_sample_value("rerank_consumer_lag_records", labels) is None
+    assert metrics.registry.get_sample_value(name, labels) is None
 
 
 def test_build_info_names_the_model() -> None:

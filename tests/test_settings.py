@@ -39,6 +39,13 @@ def test_lists_are_written_with_commas_and_switches_with_words() -> None:
         ({}, {"RERANK_HTTP_PORT": "70000"}, "RERANK_HTTP_PORT: expected less than or equal to 65535, got '70000'"),
         ({"dtype": "int4"}, {}, "--dtype: expected 'auto', 'float32', 'bfloat16' or 'float16', got 'int4'"),
         ({"sasl_mechanism": "PLAIN"}, {}, "sasl_mechanism PLAIN needs security_protocol SASL_SSL or SASL_PLAINTEXT"),
+        (
+            {"delivery": "exactly-once", "isolation_level": "read_uncommitted"},
+            {},
+            "isolation_level read_uncommitted does not go with delivery exactly-once",
+        ),
+        ({"group_instance_id": "a b"}, {}, "group_instance_id: expected 1 to 249 of A-Z"),
+        ({"on_corrupt_record": "skip"}, {}, "--on-corrupt-record: expected 'stop' or 'skip-to-dlq', got 'skip'"),
         ({"config": "/no/such/file"}, {}, "--config: cannot read /no/such/file: No such file or directory"),
     ],
 )
@@ -50,6 +57,19 @@ def test_a_wrong_option_is_one_line_that_names_where_it_was_set(
     assert caught.value.code is Exit.USAGE
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "reads"),
+    [
+        ({}, "read_uncommitted"),
+        ({"isolation_level": "read_committed"}, "read_committed"),
+        ({"delivery": "exactly-once"}, "read_committed"),
+        ({"delivery": "exactly-once", "isolation_level": "read_committed"}, "read_committed"),
+    ],
+)
+def test_what_is_read_follows_from_the_delivery_where_it_is_not_said(given: dict[str, str], reads: str) -> None:
+    assert load(given, {}).delivery.reads == reads
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,20 @@ def _tokenize(
     return list(scoring), list(publishing)
 
 
+def test_what_stands_for_lost_records_becomes_a_dead_letter_that_says_which() -> None:
+    job = _raw(b"")
+    job.record = making.corrupt(3, 7)
+    scoring, publishing = _tokenize(job)
+    assert (scoring, publishing) == ([], [job])
+    broker = Broker({"rerank-dead-letters": 10_000})
+    _publish(broker, job)
+    ((_, key, value, headers),) = broker.sent
+    assert (key, value) == (None, None)
+    letter = read(Record(making.PARTITION, 0, 0, key, b"", tuple(headers)))
+    assert (letter.reason, letter.offset, letter.last_offset, letter.value) == ("corrupt", 3, 6, None)
+    assert letter.timestamp_ms == -1
+
+
 def test_an_event_gets_its_deadline_from_its_own_budget_or_the_workers() -> None:
     own = json.dumps({**json.loads(_event()), "budget_ms": 50}).encode()
     scoring, publishing = _tokenize(_raw(_event()), _raw(own, 1))

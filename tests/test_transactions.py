@@ -129,6 +129,14 @@ def test_a_transaction_holds_what_came_and_commits_the_next_offsets_with_the_pla
     assert line.delivery.patience_s(time.monotonic()) is None
 
 
+def test_an_outcome_that_stands_for_lost_records_leads_past_all_of_them() -> None:
+    producer = Producer()
+    line = Line(producer)
+    line.send().record = making.corrupt(0, 5)
+    line.tend(in_s=LONG_S)
+    assert producer.done[-1] == ("commit", {making.PARTITION: 5}, "place")
+
+
 def test_the_first_transaction_ends_as_soon_as_its_batch_has_come_and_the_next_waits_for_the_interval() -> None:
     line = Line(Producer())
     line.send()

@@ -122,7 +122,7 @@ def serve(  # noqa: PLR0913 - everything meets here
     gc.freeze()
     with contextlib.ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
-        consumer = stack.enter_context(Consumer(settings.kafka, transactional=_is_transactional(settings)))
+        consumer = stack.enter_context(Consumer(settings.kafka, isolation_level=settings.delivery.reads))
         delivery = stack.enter_context(
             contextlib.closing(_delivery(settings, consumer, endings, metrics, pulses.publisher))
         )
@@ -169,13 +169,9 @@ def _missing(score: Score, consumer: Consumer) -> str | None:
     return None if consumer.joined else "the consumer group was not joined yet"
 
 
-def _is_transactional(settings: Settings) -> bool:
-    return settings.delivery.delivery == "exactly-once"
-
-
 def _predecessors(settings: Settings) -> Predecessors:
     """Return who keeps the order: a transaction may hold only a partition's contiguous prefix."""
-    if _is_transactional(settings):
+    if settings.delivery.is_transactional:
         return Predecessors(by_partition)
     return Predecessors(by_key if settings.delivery.order_by_key else by_nothing)
 
@@ -184,7 +180,7 @@ def _delivery(
     settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
 ) -> Delivery:
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
-    if not _is_transactional(settings):
+    if not settings.delivery.is_transactional:
         return AtLeastOnce(Producer(settings.kafka), endings)
     options = settings.delivery
     name = options.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"

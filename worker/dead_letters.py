@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 from worker.contract import Contract, load_schema
+from worker.corrupt_records import REASON as CORRUPT
 from worker.events import REASONS as EVENT_REASONS
 from worker.jobs import Partition
 
@@ -23,9 +24,10 @@ PREFIX = "dlq."
 SCHEMA_VERSION = "1"
 
 # The values of the label `reason` of rerank_dead_letters_total: a bad event, and what can go wrong with a good one.
-REASONS = (*EVENT_REASONS, "tokenizer", "model", "result_too_large", "defect")
+REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "defect")
 
 _ORIGIN = ("topic", "partition", "offset", "timestamp")
+_VALUELESS = {"tombstone", CORRUPT}
 _MAX_MESSAGE = 1000  # characters; an exception may carry a whole tensor
 _SCHEMA = load_schema("dead-letter.v1.json")
 _CONTRACT = Contract(_SCHEMA)
@@ -56,10 +58,12 @@ class DeadLetter:
 
     `headers` are the original's without those of `null_headers`, whose values were null. `value_dropped` describes a
     value that was too large to keep; `value` is None then. `first` is where an event that was replayed failed first.
+    `last_offset` is that of the last record, where it stands for several that could not be read.
     """
 
     partition: Partition
     offset: int
+    last_offset: int | None
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
@@ -103,6 +107,7 @@ def dead_letter(  # noqa: PLR0913  # all but the job are named, and each is a fa
         "original-topic": record.partition.topic,
         "original-partition": str(record.partition.number),
         "original-offset": str(record.offset),
+        "original-last-offset": str(record.next_offset - 1) if record.corrupt else None,
         "original-timestamp": str(record.timestamp_ms),
         "consumer-group": group_id,
         "stage": fault.stage,
@@ -151,10 +156,12 @@ def read(record: Record) -> DeadLetter:
     original = {part: texts[f"dlq.original-{part}"] for part in _ORIGIN}
     origin = _origin(original)
     # The client cannot send a record without key and value: such a value came as empty bytes.
-    valueless = "dlq.value-dropped" in texts or texts["dlq.reason"] == "tombstone"
+    valueless = "dlq.value-dropped" in texts or texts["dlq.reason"] in _VALUELESS
+    last = texts.get("dlq.original-last-offset")
     return DeadLetter(
         partition=origin.partition,
         offset=origin.offset,
+        last_offset=None if last is None else int(last),
         timestamp_ms=origin.timestamp_ms,
         key=record.key,
         value=None if valueless else record.value,

@@ -10,6 +10,7 @@ from annotated_types import Gt, Le, MinLen
 from typing_extensions import Doc
 
 from worker.delays import Delays
+from worker.kafka_io import IsolationLevel  # noqa: TC001 - the annotations of options are evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +28,12 @@ class DeliveryOptions:
         Literal["at-least-once", "exactly-once"],
         Doc("at-least-once, or exactly-once: in transactions, for readers that set isolation.level=read_committed."),
     ] = "at-least-once"
+    isolation_level: Annotated[
+        IsolationLevel | None,
+        Doc(
+            "Whether requests of transactions that are open or were aborted are read; read_committed for exactly-once."
+        ),
+    ] = None
     order_by_key: Annotated[
         bool, Doc("Publish the results of one key in the order of their requests, though a later one is ready first.")
     ] = True
@@ -41,6 +48,21 @@ class DeliveryOptions:
     transaction_timeout_s: Annotated[
         float, Gt(0), Le(900), Doc("Seconds after which the broker ends a transaction that was left open.")
     ] = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work. Raises ValueError, which names the options."""
+        if self.is_transactional and self.isolation_level == "read_uncommitted":
+            raise ValueError("isolation_level read_uncommitted does not go with delivery exactly-once; leave it out")
+
+    @property
+    def is_transactional(self) -> bool:
+        """Whether outcomes leave in transactions."""
+        return self.delivery == "exactly-once"
+
+    @property
+    def reads(self) -> IsolationLevel:
+        """Which requests are read."""
+        return self.isolation_level or ("read_committed" if self.is_transactional else "read_uncommitted")
 
 
 class Outgoing(NamedTuple):

@@ -23,9 +23,16 @@ class Partition(NamedTuple):
     number: int
 
 
+class Corrupt(NamedTuple):
+    """Why the records from an offset on cannot be read, and which offset can be read next; None: that is not known."""
+
+    next_offset: int | None
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as Kafka delivered it: bytes, nothing decoded."""
+    """One record as Kafka delivered it: bytes, nothing decoded. Or, if `corrupt`, the place of some that are lost."""
 
     partition: Partition
     offset: int
@@ -33,6 +40,12 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    corrupt: Corrupt | None = None
+
+    @property
+    def next_offset(self) -> int:
+        """Where its partition goes on behind it; its own offset where that is not known."""
+        return self.offset + 1 if self.corrupt is None else self.corrupt.next_offset or self.offset
 
 
 class ModelName(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class _Assignment:
     """One stay of a partition with this worker: an epoch."""
 
-    __slots__ = ("committed", "epoch", "live", "open", "position", "tickets", "wanted")
+    __slots__ = ("committed", "epoch", "last_s", "live", "open", "position", "tickets", "wanted")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -24,16 +24,32 @@ class _Assignment:
         self.open = 0  # tickets that have not ended
         self.position: int | None = None  # the next offset to read after everything up to here is done
         self.committed: int | None = None
+        self.last_s: float | None = None  # when the last one that was received was made
+
+
+class Standing(NamedTuple):
+    """The first offset that is not done and when its record was made, and when the last record received was made.
+
+    Times are as they were given; None where there is no such record.
+    """
+
+    offset: int | None
+    first_s: float | None
+    last_s: float | None
 
 
 class Ticket:
     """One received offset. Its job carries it; the main thread alone opens and ends it."""
 
-    __slots__ = ("_assignment", "done", "ended", "offset", "partition")
+    __slots__ = ("_assignment", "created_s", "done", "ended", "next_offset", "offset", "partition")
 
-    def __init__(self, partition: Partition, offset: int, assignment: _Assignment) -> None:
+    def __init__(
+        self, partition: Partition, offset: int, next_offset: int, created_s: float, assignment: _Assignment
+    ) -> None:
         self.partition = partition
         self.offset = offset
+        self.next_offset = next_offset
+        self.created_s = created_s
         self.done = False
         self.ended = False
         self._assignment = assignment
@@ -58,7 +74,7 @@ class Ledger:
     """The received offsets of every assigned partition, and how far each partition is done without a gap.
 
     Compaction and transaction markers leave holes in the offsets, so the prefix runs over the offsets that were
-    *received*; what may be committed is the last one of the prefix, plus one.
+    *received*; what may be committed is the last one of the prefix, plus one, or what it says comes next.
     """
 
     def __init__(self) -> None:
@@ -98,12 +114,18 @@ class Ledger:
         for partition in partitions:
             self._end(partition)
 
-    def open(self, partition: Partition, offset: int) -> Ticket | None:
-        """Note a received offset; None where the partition is not (or no longer) this worker's."""
+    def open(
+        self, partition: Partition, offset: int, next_offset: int | None = None, created_s: float = 0.0
+    ) -> Ticket | None:
+        """Note a received offset, where the partition goes on behind it if not with the next one, and its time.
+
+        None where the partition is not (or no longer) this worker's.
+        """
         assignment = self._assigned.get(partition)
         if assignment is None or not assignment.wanted:
             return None
-        ticket = Ticket(partition, offset, assignment)
+        ticket = Ticket(partition, offset, offset + 1 if next_offset is None else next_offset, created_s, assignment)
+        assignment.last_s = created_s
         assignment.tickets.append(ticket)
         assignment.open += 1
         return ticket
@@ -121,13 +143,31 @@ class Ledger:
         assignment = ticket._assignment  # noqa: SLF001 - the two classes are one idea
         assignment.open -= 1
         while assignment.tickets and assignment.tickets[0].done:
-            assignment.position = assignment.tickets.popleft().offset + 1
+            assignment.position = assignment.tickets.popleft().next_offset
         if committed:
             assignment.committed = assignment.position
 
     def open_count(self, partitions: Iterable[Partition]) -> int:
         """Return how many tickets of these partitions have not ended."""
         return sum(assignment.open for partition in partitions if (assignment := self._assigned.get(partition)))
+
+    def standing(self, partition: Partition) -> Standing:
+        """Return how far a partition is."""
+        assignment = self._assigned[partition]
+        if not assignment.tickets:
+            return Standing(None, None, assignment.last_s)
+        first = assignment.tickets[0]
+        return Standing(first.offset, first.created_s, assignment.last_s)
+
+    def advance(self, positions: dict[Partition, int]) -> None:
+        """Note where reading has come to: what was not received on the way, such as the end of a transaction, is none.
+
+        It counts where everything that was received is done. Before a first record is done, committing waits for it.
+        """
+        for partition, position in positions.items():
+            assignment = self._assigned.get(partition)
+            if assignment and assignment.wanted and not assignment.tickets and assignment.position is not None:
+                assignment.position = max(assignment.position, position)
 
     def committable(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
         """Return the offsets to commit that were not committed yet, of all partitions or of these."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Gt
 from typing_extensions import Doc
 
+from worker.corrupt_records import OnCorruptRecord, is_passed, stopped_at
 from worker.exits import Exit, StopError
+from worker.gauges import Gauges
 from worker.jobs import Job, Partition, Record
 from worker.kafka_io import CommitRefused
 from worker.metrics import STAGES
@@ -38,8 +40,12 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopOptions:
-    """How often offsets are committed, and how long a stop may take."""
+    """What is read, how often offsets are committed, and how long a stop may take."""
 
+    on_corrupt_record: Annotated[
+        OnCorruptRecord,
+        Doc("What to do about records that cannot be read: stop before them, or pass over them with a dead letter."),
+    ] = "stop"
     commit_interval_s: Annotated[float, Gt(0), Doc("Seconds between two commits of what is done.")] = 1.0
     drain_timeout_s: Annotated[
         float, Gt(0), Doc("Seconds that a stop waits for the events in hand; what is left is read again later.")
@@ -82,12 +88,15 @@ class MainLoop:
         self._inbox = inbox
         self._endings = endings
         self._metrics = metrics
+        self._gauges = Gauges(consumer, ledger, door, metrics)
         self._stage_durations = {stage: metrics.stage_duration.labels(stage) for stage in STAGES}
         self._pulse = pulse
         self._options = options
         self._max_poll_records = max_poll_records
         self._rewound: set[Partition] = set()  # read again since the last poll
         self._admitting = True
+        self._lost: Record | None = None  # what cannot be read, and is not passed over
+        self._given_up = False  # not all that was received was finished and committed when it stopped
         self._poll_due_s = 0.0
         self._committing_since_s: float | None = None
         self._commit_due_s = 0.0
@@ -96,16 +105,19 @@ class MainLoop:
     def run(self, is_stopping: Callable[[], bool]) -> None:
         """Go round until asked to stop, then finish what is in hand and commit it.
 
-        Raises StageDiedError when a stage died, StopError when Kafka or the delivery failed for good, or when too much
-        became a dead letter: what is queued is dropped then, and read again after the restart.
+        Raises StageDiedError when a stage died, StopError when Kafka or the delivery failed for good, when a record
+        cannot be read, or when too much became a dead letter: what is queued is dropped then, and read again after the
+        restart.
         """
-        while not is_stopping() and self._guard.verdict is None:
+        while not is_stopping() and self._guard.verdict is None and self._lost is None:
             self._turn()
         if verdict := self._guard.verdict:
             self._ledger.retire(self._ledger.partitions)
         self._drain()
         if verdict:
             raise StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
+        if self._lost is not None:
+            raise stopped_at(self._lost, finished=not self._given_up)
 
     def commit_age_s(self) -> float:
         """Return for how long a commit has been tried and not succeeded; 0 while there is none. For any thread."""
@@ -127,7 +139,7 @@ class MainLoop:
             self._commit_due_s = now_s + (again_s if self._commit() else min(again_s, self.RETRY_COMMIT_S))
         if now_s >= self._report_due_s:
             self._report_due_s = now_s + self.REPORT_S
-            self._report()
+            self._gauges.update()
 
     def _poll(self) -> list[Record]:
         if self._door.is_paused() or not self._admitting:
@@ -151,13 +163,17 @@ class MainLoop:
         for record in records:
             if record.partition in self._rewound:
                 continue  # it comes again, behind those before it
-            ticket = self._ledger.open(record.partition, record.offset)
-            if ticket is None:
-                continue  # the partition was given up after this was fetched: its next owner reads it
-            job = Job(record, ticket, received_s=now_s, created_s=now_s)
+            if not is_passed(record, self._options.on_corrupt_record) and record.partition in self._ledger.partitions:
+                self._lost = record
+                return  # nothing behind it may be committed
+            created_s = now_s
             if record.timestamp_ms > 0:
                 # A producer's clock may be ahead of this one: an event is never younger than its receipt.
-                job.created_s = min(now_s, record.timestamp_ms / 1000 - clock_offset_s)
+                created_s = min(now_s, record.timestamp_ms / 1000 - clock_offset_s)
+            ticket = self._ledger.open(record.partition, record.offset, record.next_offset, created_s)
+            if ticket is None:
+                continue  # the partition was given up after this was fetched: its next owner reads it
+            job = Job(record, ticket, received_s=now_s, created_s=created_s)
             job.charge = self._door.admit(_size_bytes(record))
             self._guard.received(ticket)
             self._predecessors.link(job)
@@ -185,6 +201,7 @@ class MainLoop:
             self._count(job, at_s)
         if again:
             self._rewound |= again
+            self._given_up = not self._admitting
             self._consumer.rewind(self._ledger.restart(again))
 
     def _count(self, job: Job, at_s: float) -> None:
@@ -208,14 +225,13 @@ class MainLoop:
         match rebalance.kind:
             case "assigned":
                 self._ledger.assign(rebalance.partitions)
-                self._metrics.add_partitions(rebalance.partitions)
+                self._gauges.begin(rebalance.partitions)
             case "revoked":
                 self._hand_over(rebalance)
-                self._metrics.remove_partitions(rebalance.partitions)
+                self._gauges.end(rebalance.partitions)
             case "lost":  # somebody else owns them already: nothing may be committed
                 self._ledger.forget(rebalance.partitions)
-                self._metrics.remove_partitions(rebalance.partitions)
-        self._metrics.partitions_assigned.set(len(self._ledger.partitions))
+                self._gauges.end(rebalance.partitions)
 
     def _hand_over(self, rebalance: Rebalance) -> None:
         """Drop what is queued of these partitions, wait for what is in hand, let the listener commit the prefix."""
@@ -234,6 +250,9 @@ class MainLoop:
 
     def _commit(self) -> bool:
         """Commit what is done; return whether nothing is left to commit."""
+        if self._admitting and self._lost is None:  # else records that were received were not taken
+            places = self._consumer.places()
+            self._ledger.advance({name: at.position for name, at in places.items() if at.position is not None})
         offsets = self._ledger.committable()
         if not offsets:
             self._committing_since_s = None
@@ -251,15 +270,6 @@ class MainLoop:
         self._metrics.commits.labels("ok").inc()
         return True
 
-    def _report(self) -> None:
-        metrics = self._metrics
-        metrics.in_flight_tokens.set(self._door.in_flight_tokens)
-        metrics.partitions_paused.set(len(self._ledger.partitions) if self._door.paused else 0)
-        owned = self._ledger.partitions
-        for partition, lag in self._consumer.lag().items():
-            if partition in owned:
-                metrics.lag.labels(partition.topic, partition.number).set(lag)
-
     def _drain(self) -> None:
         self._admitting = False
         self._inbox.close()
@@ -270,8 +280,9 @@ class MainLoop:
         if left:
             log.warning("the drain time is over; what is left will be read again", extra={"left": left})
         give_up_s = time.monotonic() + self.LAST_COMMIT_S
-        while not self._commit() and time.monotonic() < give_up_s:
+        while not (committed := self._commit()) and time.monotonic() < give_up_s:
             self._turn()  # a rebalance is under way: the group takes commits again when it is through
+        self._given_up = self._given_up or left > 0 or not committed
         self._ledger.forget(self._ledger.partitions)  # what is still inside is not published any more
 
 

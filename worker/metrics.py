@@ -102,7 +102,16 @@ class Metrics:
         self.in_flight_tokens = gauge(
             "in_flight_tokens", "Tokens of the events inside the worker, as the door counts them."
         )
-        self.lag = gauge("consumer_lag_records", "Records of a partition that were not read yet.", "topic", "partition")
+        self.lag_records = gauge(
+            "consumer_lag_records",
+            "Records of a partition that are not done: those not received yet, and those inside the worker.",
+            *("topic", "partition"),
+        )
+        self.lag_seconds = gauge(
+            "consumer_lag_seconds",
+            "Age of the first record of a partition that is not done; 0 where all are.",
+            *("topic", "partition"),
+        )
         self.partitions_assigned = gauge("partitions_assigned", "Partitions that this worker owns.")
         self.partitions_paused = gauge("partitions_paused", "Partitions paused because the door is shut.")
         self.rebalances = counter("rebalances", "Rebalance events.", "kind")
@@ -150,12 +159,14 @@ class Metrics:
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
         """Begin the series of assigned partitions."""
         for partition in partitions:
-            self.lag.labels(partition.topic, partition.number)
+            self.lag_records.labels(partition.topic, partition.number)
+            self.lag_seconds.labels(partition.topic, partition.number)
 
     def remove_partitions(self, partitions: Iterable[Partition]) -> None:
         """End the series of partitions that were given up: a stale lag would alert for ever."""
         for partition in partitions:
-            self.lag.remove(partition.topic, partition.number)
+            self.lag_records.remove(partition.topic, partition.number)
+            self.lag_seconds.remove(partition.topic, partition.number)
 
     def _create_series(self, dead_letter_reasons: Iterable[str]) -> None:
         for outcome in (("reranked", "complete"), ("partial", "no_time"), ("passthrough", "no_time")):

@@ -13,6 +13,7 @@ from typing_extensions import Doc
 
 from worker import __version__
 from worker.channel import EndOfChannelError
+from worker.corrupt_records import fault as corrupt_fault
 from worker.dead_letters import dead_letter
 from worker.delivery import Outgoing
 from worker.events import Decoder, InvalidEvent, encode_result
@@ -76,6 +77,9 @@ class Tokenize:
     def _prepare(self, job: Job) -> None:
         began_s = time.monotonic()
         job.spent_s["waiting"] = began_s - job.received_s
+        job.fault = corrupt_fault(job.record)
+        if job.fault is not None:
+            return
         try:
             job.request = self._decoder.decode(job.record)
         except InvalidEvent as error:

@@ -202,4 +202,4 @@ class ExactlyOnce:
 
 def _next_offsets(jobs: Iterable[Job]) -> dict[Partition, int]:
     """Return where each partition goes on after these, which came in its order."""
-    return {job.record.partition: job.record.offset + 1 for job in jobs}
+    return {job.record.partition: job.record.next_offset for job in jobs}

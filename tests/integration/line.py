@@ -169,6 +169,12 @@ class Line:
         with KafkaConsumer(bootstrap_servers=self.broker, group_id=self.group, enable_auto_commit=False) as consumer:
             return {partition.partition: consumer.committed(partition) for partition in self.partitions}
 
+    def end(self, partition: TopicPartition) -> int:
+        """Return where a partition ends."""
+        with KafkaConsumer(bootstrap_servers=self.broker, group_id=None) as consumer:
+            end: int = consumer.end_offsets([partition])[partition]
+            return end
+
     def count(self, topic: str) -> int:
         """Return how many records a topic has received."""
         with KafkaConsumer(bootstrap_servers=self.broker, group_id=None) as consumer:

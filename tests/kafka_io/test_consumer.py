@@ -13,6 +13,7 @@ from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from tests.kafka_io.reading import Reader, turn_until
 from worker.jobs import Partition
 from worker.kafka_io import CommitRefused, Consumer, KafkaOptions, Rebalance
+from worker.kafka_io import places as places_module
 
 pytestmark = pytest.mark.broker
 
@@ -53,6 +54,16 @@ def produce(broker: str, options: KafkaOptions) -> Iterator[Callable[..., None]]
 
 def owns_all(reader: Reader) -> Callable[[], bool]:
     return lambda: len(reader.owned) == 2
+
+
+def places(reader: Reader) -> dict[int, tuple[int, int]]:
+    """Return how far each partition was received and where it ends, where both are known."""
+    known = reader.consumer.places().items()
+    return {
+        partition.number: (place.position, place.end)
+        for partition, place in known
+        if place.position is not None and place.end is not None
+    }
 
 
 def test_a_record_comes_as_it_was_sent(join: Join, produce: Callable[..., None], options: KafkaOptions) -> None:
@@ -119,7 +130,7 @@ def test_the_group_goes_on_where_it_committed(join: Join, produce: Callable[...,
 def test_a_new_group_begins_at_the_end_where_that_was_asked_for(join: Join, produce: Callable[..., None]) -> None:
     produce(0, 5)
     reader = join(auto_offset_reset="latest")
-    turn_until(lambda: len(reader.consumer.lag()) == 2, reader)
+    turn_until(lambda: len(places(reader)) == 2, reader)
     produce(0, 1)
     turn_until(lambda: bool(reader.records), reader)
     assert [record.offset for record in reader.records] == [5]
@@ -167,16 +178,45 @@ def test_a_partition_that_comes_during_a_pause_is_paused_too(join: Join, produce
     turn_until(lambda: len(reader.records) == 10, reader)
 
 
-def test_lag_counts_what_was_not_received(join: Join, produce: Callable[..., None], options: KafkaOptions) -> None:
-    zero, one = (Partition(options.request_topic, number) for number in (0, 1))
+def test_it_is_known_how_far_a_partition_was_received_and_where_it_ends(
+    join: Join, produce: Callable[..., None]
+) -> None:
     produce(0, 10)
     reader = join()
     while len(reader.records) < 4:
         reader.turn(max_records=4)
+    assert places(reader)[0] == (4, 10)
+    turn_until(lambda: places(reader) == {0: (10, 10), 1: (0, 0)}, reader)
+    produce(1, 3)
+    turn_until(lambda: places(reader) == {0: (10, 10), 1: (3, 3)}, reader)
+
+
+def test_where_a_partition_ends_is_asked_while_no_fetches_say_it(
+    join: Join, produce: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places_module, "_ASK_EVERY_S", 0.05)
+    reader = join()
     reader.consumer.pause_all()
-    assert reader.consumer.lag()[zero] == 6
+    turn_until(lambda: places(reader) == {0: (0, 0), 1: (0, 0)}, reader)  # before a first fetch
+    produce(0, 5)
+    turn_until(lambda: places(reader)[0] == (0, 5), reader)
     reader.consumer.resume_all()
-    turn_until(lambda: reader.consumer.lag() == {zero: 0, one: 0}, reader)
+    turn_until(lambda: len(reader.records) == 5, reader)
+    assert places(reader)[0] == (5, 5)
+    reader.consumer.pause_all()
+    produce(0, 2)
+    turn_until(lambda: places(reader)[0] == (5, 7), reader)
+
+
+def test_nobody_is_asked_while_fetches_say_where_partitions_end(join: Join, produce: Callable[..., None]) -> None:
+    reader = join()
+    turn_until(lambda: places(reader) == {0: (0, 0), 1: (0, 0)}, reader)
+    looking = reader.consumer._places
+    turn_until(lambda: (places(reader), looking._question)[1] is None, reader)
+    looking._due_s = 0.0
+    produce(0, 5)
+    turn_until(lambda: places(reader)[0] == (5, 5), reader)
+    assert looking._question is None
 
 
 @pytest.mark.apache

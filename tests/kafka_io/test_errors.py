@@ -215,7 +215,7 @@ def with_token(secure_broker: SecureBroker, user: str, seconds: int = 600) -> Ka
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (CorruptRecordError("at offset 7"), Exit.CRASH, "topic rerank-requests is corrupt"),
+        (CorruptRecordError("at offset 7"), Exit.CORRUPT, "topic rerank-requests is corrupt"),
         (UnsupportedCodecError("snappy"), Exit.USAGE, "compression that cannot be read"),
         (KafkaConnectionError("gone"), Exit.UNREACHABLE, "the address that it advertises"),
         (RuntimeError("what"), Exit.CRASH, "Kafka failed with RuntimeError: what"),

@@ -30,6 +30,17 @@ def test_a_combination_that_cannot_work_is_refused(given: dict[str, Any], said: 
         KafkaOptions(**given)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a b", "ü", "a" * 250, "a\n"])
+def test_a_group_instance_id_that_kafka_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="group_instance_id: expected 1 to 249 of A-Z"):
+        KafkaOptions(group_instance_id=name)
+
+
+def test_the_name_of_a_pod_is_a_group_instance_id() -> None:
+    for name in ("rerank-worker-0", "a.b_C", "..."):
+        assert KafkaOptions(group_instance_id=name).group_instance_id == name
+
+
 def test_a_password_is_not_shown() -> None:
     login = {"sasl_mechanism": "PLAIN", "sasl_username": "u", "sasl_password": SecretStr("opensesame")}
     assert "opensesame" not in repr(KafkaOptions(**SASL, **login))  # type: ignore[arg-type]

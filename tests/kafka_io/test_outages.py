@@ -1,5 +1,6 @@
-"""Brokers that restart, freeze and hold a broken record."""
+"""Brokers that restart and freeze."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import pytest
 from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Reader, turn_until
-from worker.exits import StopError
 from worker.jobs import Partition
 from worker.kafka_io import (
     CommitRefused,
@@ -20,9 +20,13 @@ from worker.kafka_io import (
     record_limits,
 )
 from worker.kafka_io import consumer as consumer_module
+from worker.kafka_io import places as places_module
+from worker.lag import Place
 from worker.tools.brokers import ApacheKafka
 
 pytestmark = pytest.mark.apache
+
+NOWHERE = Place(None, None, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +123,7 @@ def test_a_frozen_broker_fails_a_transaction_in_time_and_the_next_producer_undoe
     def make() -> TransactionalProducer:
         return TransactionalProducer(options, transactional_id=options.group_id, timeout_s=2, limits=limits)
 
-    with Consumer(options, transactional=True) as consumer:
+    with Consumer(options, isolation_level="read_committed") as consumer:
         reader = Reader(consumer)
         turn_until(lambda: bool(reader.owned), reader)
         place = consumer._client.group_metadata()
@@ -145,26 +149,40 @@ def test_a_frozen_broker_fails_a_transaction_in_time_and_the_next_producer_undoe
     assert [record.value for record in reader.records] == [b"shown"]
 
 
-def test_a_corrupt_record_stops_the_consumer_after_those_before_it(kafka: ApacheKafka, options: KafkaOptions) -> None:
-    reports: list[Exception | None] = []
-    with Producer(options) as producer:
-        for value in (b"whole", b"to be broken", b"behind it"):
-            producer.send(options.result_topic, None, value, (), reports.append)
-            assert producer.flush(10)
-    _break(kafka, options.request_topic, b"to be broken")
+def test_a_frozen_broker_delays_nobody_who_wants_to_know_where_partitions_end(
+    kafka: ApacheKafka, options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places_module, "_ASK_EVERY_S", 0.05)
+    only = Partition(options.request_topic, 0)
+    with Consumer(options) as consumer, Producer(options) as producer:
+        reader = Reader(consumer)
+        turn_until(lambda: consumer.places().get(only, NOWHERE).end == 0, reader)
+        consumer.pause_all()
+        kafka.pause()
+        try:
+            question, began_s = None, time.monotonic()
+            for _ in range(20):
+                place = consumer.places()[only]
+                assert (place.position, place.end) == (0, 0)
+                question = question or consumer._places._question
+                time.sleep(0.01)
+            assert time.monotonic() - began_s < 5
+            assert question is consumer._places._question is not None  # one question, and nobody waits for its answer
+        finally:
+            kafka.resume()
+        producer.send(options.request_topic, None, b"x", (), lambda _: None)
+        turn_until(lambda: consumer.places()[only].end == 1, reader)
+
+
+def test_a_question_that_failed_is_not_asked_again_soon(kafka: ApacheKafka, options: KafkaOptions) -> None:
+    only = Partition(options.request_topic, 0)
     with Consumer(options) as consumer:
         reader = Reader(consumer)
-        with pytest.raises(StopError, match="corrupt"):
-            turn_until(lambda: len(reader.records) == 2, reader)
-        assert [record.value for record in reader.records] == [b"whole"]
-        with pytest.raises(RuntimeError, match="poll after an error"):
-            consumer.poll(0, 1)
-
-
-def _break(kafka: ApacheKafka, topic: str, value: bytes) -> None:
-    (segment,) = kafka.folder.glob(f"data/1/{topic}-0/*.log")
-    content = segment.read_bytes()
-    assert content.count(value) == 1
-    with segment.open("r+b") as file:
-        file.seek(content.index(value))
-        file.write(value.upper())
+        turn_until(lambda: consumer.places().get(only, NOWHERE).end == 0, reader)
+        consumer.pause_all()
+        looking = consumer._places
+        looking._due_s = 0.0
+        kafka.kill()
+        turn_until(lambda: (consumer.places(), looking._due_s > time.monotonic() + 10)[1], reader)
+        assert looking._question is None
+        kafka.start()

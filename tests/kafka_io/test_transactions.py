@@ -62,7 +62,7 @@ def producer(options: KafkaOptions) -> Iterator[TransactionalProducer]:
 @pytest.fixture
 def reader(options: KafkaOptions) -> Iterator[Reader]:
     """A member that has joined and owns the one partition."""
-    with Consumer(options, transactional=True) as consumer:
+    with Consumer(options, isolation_level="read_committed") as consumer:
         made = Reader(consumer)
         turn_until(lambda: bool(made.owned), made)
         made.turn()  # what it was told is dealt with
@@ -202,7 +202,10 @@ def test_a_record_of_a_fenced_producer_says_so_too(producer: TransactionalProduc
 
 
 def test_a_member_has_no_place_before_it_has_joined_and_none_can_leave_while_it_is_held(options: KafkaOptions) -> None:
-    with Consumer(options, transactional=True) as consumer, Consumer(options, transactional=True) as other:
+    with (
+        Consumer(options, isolation_level="read_committed") as consumer,
+        Consumer(options, isolation_level="read_committed") as other,
+    ):
         reader, newcomer = Reader(consumer), Reader(other)
         assert _place(reader) is None
         turn_until(lambda: _place(reader) is not None, reader)

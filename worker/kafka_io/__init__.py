@@ -1,7 +1,7 @@
 """Everything Kafka: options, a consumer of raw records, a producer that reports deliveries, and checks at the start."""
 
 from worker.kafka_io.consumer import CommitRefused, Consumer
-from worker.kafka_io.options import KafkaOptions
+from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.rebalance import Rebalance
 from worker.kafka_io.topics import check_topics
@@ -11,6 +11,7 @@ from worker.kafka_io.writer import RecordTooLarge, record_limits
 __all__ = [
     "CommitRefused",
     "Consumer",
+    "IsolationLevel",
     "KafkaOptions",
     "Producer",
     "Rebalance",

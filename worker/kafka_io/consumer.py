@@ -12,16 +12,20 @@ from kafka import errors as kafka_errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.base import MemberState
 
-from worker.jobs import Partition, Record
+from worker.jobs import Corrupt, Partition, Record
 from worker.kafka_io.connect import connect
+from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.joins import Joins
+from worker.kafka_io.places import Places
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
+from worker.kafka_io.static_member import StaticMember
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from worker.kafka_io.options import KafkaOptions
+    from worker.kafka_io.options import IsolationLevel, KafkaOptions
+    from worker.lag import Place
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +48,11 @@ class CommitRefused(Exception):  # noqa: N818 - it is the group's word, and the 
 class Consumer:
     """A member of the group: polls, pauses, commits, and tells what happens to its partitions.
 
-    No method may be called from another thread, except `joined` and `membership`. With `transactional`, only what was
+    No method may be called from another thread, except `joined` and `membership`. With `read_committed`, only what was
     committed is read, and a partition whose last owner has a transaction open is not begun before that has ended.
     """
 
-    def __init__(self, options: KafkaOptions, *, transactional: bool = False) -> None:
+    def __init__(self, options: KafkaOptions, *, isolation_level: IsolationLevel = "read_uncommitted") -> None:
         self._options = options
         self._paused = False
         self._joined = False
@@ -60,6 +64,7 @@ class Consumer:
             KafkaConsumer,
             options,
             group_id=options.group_id,
+            group_instance_id=options.group_instance_id,
             client_id="rerank-worker",
             # The class: an instance that two consumers share mixes up who owns what.
             partition_assignment_strategy=[CooperativeStickyAssignor],
@@ -70,10 +75,13 @@ class Consumer:
             heartbeat_interval_ms=int(min(_HEARTBEAT_S * 1000, session_ms / 3)),
             max_poll_interval_ms=int(options.max_poll_interval_s * 1000),
             fetch_max_wait_ms=int(options.fetch_wait_s * 1000),
-            isolation_level="read_committed" if transactional else "read_uncommitted",
+            isolation_level=isolation_level,
             metrics_enabled=False,  # no deserializers either: a raising one would make poll spin
         )
         self._joins = Joins(self._client)
+        Corruption(self._client)
+        self._static = StaticMember(self._client)
+        self._places = Places(self._client)
         self._told_member = self._known_member = ""
         self._client.subscribe([options.request_topic], listener=self._listener)
 
@@ -82,7 +90,7 @@ class Consumer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the group."""
+        """Close it."""
         self.close()
 
     @property
@@ -93,6 +101,7 @@ class Consumer:
     def poll(self, timeout_s: float, max_records: int) -> list[Record]:
         """Return up to `max_records` records, each partition's in order; [] after `timeout_s` seconds or a revocation.
 
+        Where some cannot be read, one that is `corrupt` stands for them; behind it come those that can be read again.
         Ask `rebalances()` before looking at the records: they belong to what those say. While the group is being joined
         it may take 50 ms where `timeout_s` is less. Raises StopError where the client failed for good; it must not be
         polled again then, since it would spin for ever.
@@ -103,6 +112,7 @@ class Consumer:
         if self._joins.under_way:
             timeout_s = max(timeout_s, _JOIN_S)
         try:
+            self._static.check()
             with self._joins.attended():
                 fetched = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
             self._check_topic()
@@ -119,13 +129,7 @@ class Consumer:
             self._told_member = self._client.group_metadata().member_id
         if not self._joined and not self._joins.under_way:
             self._joined = self._client.group_metadata().state == MemberState.STABLE
-        records: list[Record] = []
-        for name, received in fetched.items():
-            partition = self._partition(name)
-            records.extend(
-                Record(partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers)) for one in received
-            )
-        return records
+        return [_record(self._partition(name), one) for name, received in fetched.items() for one in received]
 
     def rebalances(self) -> list[Rebalance]:
         """Return what happened to the partitions since the last call, in order."""
@@ -140,12 +144,14 @@ class Consumer:
         """Receive nothing until `resume_all`, from partitions that come meanwhile either. May be called twice."""
         if not self._paused:
             self._paused = True
+            self._places.paused_s = time.monotonic()
             self._client.pause(*self._client.assignment())
 
     def resume_all(self) -> None:
         """Receive again. May be called twice."""
         if self._paused:
             self._paused = False
+            self._places.paused_s = None
             self._client.resume(*self._client.paused())
 
     def commit(self, offsets: dict[Partition, int]) -> None:
@@ -206,19 +212,18 @@ class Consumer:
                     raise running_trouble(error, self._options) from error
                 time.sleep(_RETRY_S)
 
-    def lag(self) -> dict[Partition, int]:
-        """Return how many records of each partition were not received yet, where the broker has said so."""
-        known: dict[Partition, int] = {}
-        for name in self._client.assignment():
-            end = self._client.highwater(name)
-            # Not position(), which asks the broker where none is known yet, and raises what it answers.
-            state = self._client._subscription.assignment.get(name)  # noqa: SLF001
-            if end is not None and state is not None and state.position is not None:
-                known[self._partition(name)] = max(0, end - state.position.offset)
-        return known
+    def places(self) -> dict[Partition, Place]:
+        """Return how far each partition was received, and where it ends by what the broker has said last.
+
+        Where no fetch says so, because all are paused, the broker is asked now and then; this does not wait for it.
+        """
+        return {self._partition(name): place for name, place in self._places.look(time.monotonic()).items()}
 
     def close(self) -> None:
-        """Leave the group, so that others take over at once; commit before. May be called twice."""
+        """Leave the group, so that others take over at once; commit before. May be called twice.
+
+        A member with a `group_instance_id` stays one: its partitions wait for it until its session ends.
+        """
         self._listener.closing = True
         try:
             self._client.close(autocommit=False, timeout_ms=int(_CLOSE_WITHIN_S * 1000))
@@ -251,3 +256,9 @@ class Consumer:
             log.warning("could not commit what was handed over; its next owner repeats it: %s", error)
             return False
         return True
+
+
+def _record(partition: Partition, one: Any) -> Record:
+    corrupt = one.value if isinstance(one.value, Corrupt) else None
+    value = one.value if corrupt is None else None
+    return Record(partition, one.offset, one.timestamp, one.key, value, tuple(one.headers), corrupt)

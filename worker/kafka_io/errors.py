@@ -84,9 +84,16 @@ def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operat
         return _missing_acl(error, options, topic_operation)
     if isinstance(error, _LOGIN):
         return _refused_login(_brief(error), options)
+    if isinstance(error, kafka_errors.FencedInstanceIdError):
+        return StopError(
+            Exit.FENCED,
+            f"group instance id {options.group_instance_id} was taken: another process has joined group "
+            f"{options.group_id} with it (each replica needs its own, see --group-instance-id); what was not committed "
+            "is that one's to do",
+        )
     code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
     if isinstance(error, kafka_errors.CorruptRecordError):
-        meaning = f"a record of topic {options.request_topic} is corrupt; move the group's offset past it to go on"
+        code, meaning = Exit.CORRUPT, f"a record of topic {options.request_topic} is corrupt"
     elif isinstance(error, _UNREACHABLE):
         code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
     elif isinstance(error, kafka_errors.UnsupportedCodecError):

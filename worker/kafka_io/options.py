@@ -1,5 +1,6 @@
 """Options of the connection to Kafka: brokers, topics, group, security and limits."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,8 @@ from typing_extensions import Doc
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+IsolationLevel = Literal["read_uncommitted", "read_committed"]
+_INSTANCE_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 Compression = Literal["none", "gzip", "lz4", "zstd"]  # snappy needs a library that is not installed with the worker
 
 
@@ -21,6 +24,10 @@ class KafkaOptions:
         str, MinLen(1), Doc("Brokers to ask first: host:port, several separated by commas.")
     ] = "localhost:9092"
     group_id: Annotated[str, MinLen(1), Doc("Consumer group; replicas of a worker share one.")] = "rerank-worker"
+    group_instance_id: Annotated[
+        str | None,
+        Doc("Name of this replica in the group, which keeps its partitions through a restart; each replica its own."),
+    ] = None
     request_topic: Annotated[str, MinLen(1), Doc("Topic that requests are read from.")] = "rerank-requests"
     result_topic: Annotated[str, MinLen(1), Doc("Topic that results are written to.")] = "rerank-results"
     dead_letter_topic: Annotated[str, MinLen(1), Doc("Topic that events which cannot be reranked are written to.")] = (
@@ -75,7 +82,12 @@ class KafkaOptions:
     ] = 1_000_000
 
     def __post_init__(self) -> None:
-        """Refuse combinations that cannot work. Raises ValueError, which names the options."""
+        """Refuse what cannot work. Raises ValueError, which names the options."""
+        if self.group_instance_id is not None and not _INSTANCE_ID.fullmatch(self.group_instance_id):
+            raise ValueError(
+                "group_instance_id: expected 1 to 249 of A-Z, a-z, 0-9, '.', '_' and '-', "
+                f"got {self.group_instance_id!r}"
+            )
         if self.security_protocol.startswith("SASL_"):
             self._check_login()
         elif self.sasl_mechanism is not None:

@@ -157,6 +157,6 @@ class TransactionalProducer(Writer):
             )
         if isinstance(error, kafka_errors.TransactionalIdAuthorizationFailedError):
             return forbidden(self._options, "Write", f"transactional id {self._id}")
-        if isinstance(error, kafka_errors.GroupAuthorizationFailedError):
+        if isinstance(error, kafka_errors.GroupAuthorizationFailedError | kafka_errors.FencedInstanceIdError):
             return running_trouble(error, self._options)
         return super()._explained(error)

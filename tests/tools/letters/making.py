@@ -9,7 +9,7 @@ from kafka import KafkaProducer
 
 from tests.make_events import a_ticket
 from worker.dead_letters import DeadLetter, Letter, dead_letter, read
-from worker.jobs import Fault, Headers, Job, Keep, ModelName, Partition, Record
+from worker.jobs import Corrupt, Fault, Headers, Job, Keep, ModelName, Partition, Record
 
 if TYPE_CHECKING:
     from tests.integration.line import Line
@@ -31,10 +31,16 @@ def a_letter(  # each is a fact of its own
     key: bytes | None = b"key",
     headers: Headers = (),
     keep: Keep = "all",
+    lost: int = 0,
 ) -> Letter:
-    """Make the dead letter of the event at offset `number` of partition 1; its value is value_of() unless given."""
+    """Make the dead letter of the event at offset `number` of partition 1; its value is value_of() unless given.
+
+    `lost` makes it one for so many records that could not be read.
+    """
     partition = Partition(topic, 1)
     record = Record(partition, number, 1_795_305_600_000, key, value_of(number) if value == b"" else value, headers)
+    if lost:
+        record = Record(partition, number, -1, None, None, (), Corrupt(number + lost, "failed crc check"))
     job = Job(record=record, ticket=a_ticket(partition, number), received_s=0.0, created_s=0.0)
     job.fault = Fault(reason, "decode", "InvalidEvent", "candidates: expected 1 to 1000, got 0", "candidates")
     return dead_letter(job, group_id="g", worker_version="0.1.0", model=ModelName("m", "1"), now_s=FIRST_S, keep=keep)

@@ -46,6 +46,15 @@ def test_a_row_says_when_where_why_and_which_event() -> None:
     assert rows.left_out() is None
 
 
+def test_a_row_says_which_records_were_lost_together() -> None:
+    rows = Rows(2)
+    for number, lost in ((3, 1), (4, 5)):
+        rows.add(as_record(a_letter(number)), a_dead_letter(number, lost=lost, reason="corrupt"))
+    assert [row[3] for row in printed(rows.table())[1:]] == ["rerank-requests 1:3", "rerank-requests 1:4-8"]
+    shown = as_json(as_record(a_letter(4)), a_dead_letter(4, lost=5, reason="corrupt"))
+    assert shown["original"]["last_offset"] == 8
+
+
 def test_counts_are_sorted_the_most_first() -> None:
     assert printed(counted({("a", "x"): 1, ("b", "y"): 3, ("c", "z"): 1}, "reason", "replay"))[1:] == [
         ["b", "y", "3"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker.corrupt_records import REASON as CORRUPT_REASON
 from worker.dead_letters import REASONS
 from worker.exits import Exit, StopError
 
@@ -21,6 +22,7 @@ _OFFSETS = re.compile(r"([0-9]{0,19})-([0-9]{0,19})")
 
 VALUE_DROPPED = "the value was too large to be kept"
 TOMBSTONE = "there never was a value"
+CORRUPT = "its records could not be read"
 REPLAYED = "replayed as often as --max-replays allows"
 
 
@@ -67,6 +69,8 @@ def why_not(letter: DeadLetter, max_replays: int) -> str | None:
     """Return why this letter is not sent back; None where it is."""
     if letter.value_dropped is not None:
         return VALUE_DROPPED
+    if letter.reason == CORRUPT_REASON:
+        return CORRUPT
     if letter.value is None:
         return TOMBSTONE
     return REPLAYED if letter.replays >= max_replays else None

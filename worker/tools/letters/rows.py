@@ -48,7 +48,7 @@ class Rows:
                 written=written(record).replace("T", " ").removesuffix("Z"),
                 letter=f"{record.partition.number}:{record.offset}",
                 reason=letter.reason,
-                original=f"{letter.partition.topic} {letter.partition.number}:{letter.offset}",
+                original=f"{letter.partition.topic} {letter.partition.number}:{_offsets(letter)}",
                 tries=f"{letter.attempts}/{letter.replays}",
                 request_id=request_id(letter) or "",
                 message=letter.message,
@@ -101,7 +101,8 @@ def as_json(record: Record, letter: DeadLetter) -> dict[str, Any]:
         "error": letter.error,
         "message": letter.message,
         "path": letter.path,
-        "original": _place(letter.partition.topic, letter.partition.number, letter.offset, letter.timestamp_ms),
+        "original": _place(letter.partition.topic, letter.partition.number, letter.offset, letter.timestamp_ms)
+        | ({} if letter.last_offset is None else {"last_offset": letter.last_offset}),
         "first": _place(first.partition.topic, first.partition.number, first.offset, first.timestamp_ms),
         "first_failure": _text(letter.first_failure),
         "attempts": letter.attempts,
@@ -146,6 +147,12 @@ def printable(text: str) -> str:
 
 def _text(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _offsets(letter: DeadLetter) -> str:
+    return (
+        str(letter.offset) if letter.last_offset in (None, letter.offset) else f"{letter.offset}-{letter.last_offset}"
+    )
 
 
 def _place(topic: str, partition: int, offset: int, timestamp_ms: int) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class LetterTopic:
         except CorruptRecordError as error:
             topic = self._options.request_topic
             raise StopError(
-                Exit.CRASH, f"a record of topic {topic} cannot be read: {error}; --partition and --offsets lead past it"
+                Exit.CORRUPT,
+                f"a record of topic {topic} cannot be read: {error}; --partition and --offsets lead past it",
             ) from error
         except KafkaError as error:
             raise running_trouble(error, self._options) from error
