@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests import making
-from worker import stages
 from worker.channel import Channel, EndOfChannelError
 from worker.costs import CostModel, CostOptions, Load
 from worker.dead_letters import REASONS
@@ -17,7 +16,7 @@ from worker.delays import Delays
 from worker.metrics import Metrics
 from worker.pipeline import Pulse
 from worker.scheduler import BatchLimits, Scheduler
-from worker.stages import Score
+from worker.stages import Score, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +89,7 @@ class Inbox:
 
 def _run(monkeypatch: pytest.MonkeyPatch, slowness: Callable[[int], float], *, warm_up: float = 1.0) -> Device:
     device = Device(slowness)
-    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: device.now_s))
+    monkeypatch.setattr(score, "time", SimpleNamespace(monotonic=lambda: device.now_s))
     publishing: Channel[Job] = Channel()
     jobs = [making.job(*[100] * 40, deadline_s=1e9, offset=offset) for offset in range(200)]
     costs = CostModel(CostOptions(), [(Load(n, n), n * PER_TOKEN_S * warm_up) for n in (500, 1000, 2000)])

@@ -1,0 +1,108 @@
+"""What the scorer does with what goes wrong: faults that a real model cannot be made to show."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests import making
+from worker.channel import Channel
+from worker.costs import CostModel, CostOptions, Load
+from worker.dead_letters import REASONS
+from worker.delays import Delays
+from worker.ledger import Ledger
+from worker.metrics import Metrics
+from worker.model.score_cache import ScoreCache
+from worker.scheduler import BatchLimits, Scheduler
+from worker.stages import Score
+
+if TYPE_CHECKING:
+    from worker.jobs import Job, Slice
+
+from tests.stages.line import Beats, Flight, Model, an_event, raw, score, tokenize
+
+
+def test_one_event_that_cannot_be_scored_does_not_spoil_those_that_share_its_batch() -> None:
+    jobs = [making.job(1, 1, offset=offset) for offset in range(3)]
+    assert score(Model(failing_slice=1), *jobs) == jobs
+    assert [job.fault and job.fault.reason for job in jobs] == [None, "model", None]
+    assert jobs[0].logits is not None
+    assert not np.isnan(jobs[0].logits).any()
+
+
+def test_an_event_in_several_batches_is_handed_on_once_when_it_is_complete() -> None:
+    job = making.job(*[10] * 7)
+    assert score(Model(), job, batch_tokens=20) == [job]
+    assert job.unscored == 0
+    assert job.logits is not None
+    assert job.logits.tolist() == [1.0] * 7
+
+
+def test_an_event_whose_scores_are_all_remembered_goes_past_the_scorer() -> None:
+    model = Model()
+    model.score_cache = ScoreCache(1 << 20, model.name)
+    [new], [] = tokenize(raw(an_event()), score_cache=model.score_cache)
+    assert score(model, new) == [new]
+    again = raw(an_event(), 1)
+    assert tokenize(again, score_cache=model.score_cache) == ([], [again])
+    assert again.candidate_logits().tolist() == new.candidate_logits().tolist() == [1.0]
+    assert again.fault is None
+
+
+def test_events_of_a_partition_that_is_given_up_are_not_scored() -> None:
+    ledger = Ledger()
+    ledger.assign([making.PARTITION])
+    stale = making.job(1, ledger=ledger)
+    ledger.retire([making.PARTITION])
+    assert score(Model(), stale) == [stale]
+    assert stale.dropped
+    assert stale.unscored == 1
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_an_event_whose_time_is_over_goes_on_as_it_came(*, overlaps: bool) -> None:
+    model = Model()
+    model.overlaps = overlaps
+    late, fine = making.job(1, 1, deadline_s=0.0), making.job(1, deadline_s=math.inf, offset=1)
+    assert score(model, late, fine, on_overload="partial") == [late, fine]
+    assert (late.limit, late.shed, late.unscored) == (0, "no_time", 0)
+    assert late.logits is not None
+    assert np.isnan(late.logits).all()
+    assert (fine.limit, fine.shed) == (1, None)
+
+
+def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for() -> None:
+    happened: list[str] = []
+
+    class Watched(Flight):
+        def wait(self) -> list[np.ndarray]:
+            happened.append("wait")
+            return super().wait()
+
+    class Overlapping(Model):
+        overlaps = True
+
+        def launch(self, batch: list[Slice]) -> Flight:
+            happened.append("launch")
+            return Watched(batch, {})
+
+    jobs = [making.job(10, offset=offset) for offset in range(3)]
+    assert score(Overlapping(), *jobs, batch_tokens=10) == jobs
+    assert happened == ["launch", "launch", "wait", "launch", "wait", "wait"]
+
+
+def test_the_scorer_allows_for_what_a_batch_is_predicted_to_take() -> None:
+    scoring: Channel[Job] = Channel()
+    publishing: Channel[Job] = Channel()
+    scoring.put(making.job(10))
+    scoring.close()
+    model: Any = Model()
+    costs = CostModel(CostOptions(), [(Load(10, 100), 500.0)])
+    pulse = Beats()
+    scheduler = Scheduler(BatchLimits(on_overload="score"), 100, costs)
+    Score(scheduler, costs, model, Metrics(REASONS), pulse=pulse, delays=Delays()).run(scoring, publishing)
+    launching_s, waiting_s = (allowed_s for allowed_s in pulse.allowed_s if allowed_s)
+    assert launching_s >= waiting_s > 400

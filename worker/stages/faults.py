@@ -1,0 +1,25 @@
+"""What an event is to the log, and the fault of one that shows a defect of the worker."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from worker.jobs import Fault
+
+if TYPE_CHECKING:
+    from worker.jobs import Job
+
+log = logging.getLogger(__name__)
+
+
+def where(job: Job) -> dict[str, object]:
+    """Return where an event's record is, as fields of a log line."""
+    record = job.record
+    return {"topic": record.partition.topic, "partition": record.partition.number, "offset": record.offset}
+
+
+def defect(job: Job, stage: str, error: Exception) -> Fault:
+    """Return the fault of an event that shows a defect of the worker: it must not stop all the others."""
+    log.error("a defect of the worker; the event becomes a dead letter", exc_info=error, extra=where(job))
+    return Fault("defect", stage, type(error).__name__, str(error))

@@ -1,0 +1,177 @@
+"""The body of the scorer thread: it owns the scheduler and the device."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from worker.channel import EndOfChannelError
+from worker.jobs import Fault, Job, Slice
+from worker.stages.faults import where
+
+if TYPE_CHECKING:
+    from worker.channel import Channel
+    from worker.costs import CostModel, Load
+    from worker.delays import Delays
+    from worker.metrics import Metrics
+    from worker.model.cross_encoder import CrossEncoder, Flight
+    from worker.pipeline import Pulse
+    from worker.scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+
+class _Flying(NamedTuple):
+    """A batch that was launched: when it is expected back, and what it is to the cost model."""
+
+    batch: list[Slice]
+    flight: Flight
+    began_s: float
+    expected_s: float
+    load: Load
+
+
+class Score:
+    """Owns the scheduler and the device: batches what waits, scores it, hands on what is complete.
+
+    Where the device has a queue of its own, the next batch is put together while one is on it, as late as possible: as
+    soon as the device will be free within the time that the host needs to prepare it, or is free sooner than expected.
+    What comes until then shares it. `delays` are those of publishing: an event is due so much before its deadline.
+    """
+
+    IDLE_S = 0.5  # how long to wait for work before the pulse is beaten again
+    SWEEP_S = 0.02  # how long what is to be given up may stay in the queue; looking for it costs time for each event
+    PREPARE_S = 0.002  # what the host needs to lay out a batch and launch it
+    LOOK_S = 0.0005  # how late it may be seen that a batch is back: it would count as the device's time
+
+    def __init__(  # noqa: PLR0913 - what it decides by, and what it decides about
+        self,
+        scheduler: Scheduler,
+        costs: CostModel,
+        model: CrossEncoder,
+        metrics: Metrics,
+        *,
+        pulse: Pulse,
+        delays: Delays,
+    ) -> None:
+        self._scheduler = scheduler
+        self._costs = costs
+        self._model = model
+        self._metrics = metrics
+        self._pulse = pulse
+        self._delays = delays
+        self.is_warm = False  # any thread may look
+        self._flying: deque[_Flying] = deque()
+        self._sweep_due_s = 0.0
+        self._free_s = 0.0  # when the device came back from its last batch
+
+    def run(self, inbox: Channel[Job], publishing: Channel[Job]) -> None:
+        """Score until the inbox has ended and nothing waits or flies."""
+        self._model.warm_thread()
+        self.is_warm = True
+        ended = False
+        depth = 1 if self._model.overlaps else 0
+        while not (ended and not self._scheduler and not self._flying):
+            self._pulse.beat()
+            try:
+                arrived = inbox.take(self._patience_s(time.monotonic()))
+            except EndOfChannelError:
+                ended, arrived = True, []
+            for job in arrived:
+                self._scheduler.add(job, self._delays.usual_s)
+            self._sweep(publishing)
+            while self._flying and self._flying[0].flight.is_done():
+                self._land(self._flying.popleft(), publishing)
+            if not ended and self._patience_s(time.monotonic()) > 0:
+                continue  # the device is busy for longer than the next batch takes to prepare
+            launched = self._launch(publishing)
+            while len(self._flying) > (depth if launched else 0):
+                self._land(self._flying.popleft(), publishing)
+
+    def _sweep(self, publishing: Channel[Job]) -> None:
+        """Put aside, now and then, what waits of partitions that are being given up."""
+        now_s = time.monotonic()
+        if now_s >= self._sweep_due_s:
+            self._sweep_due_s = now_s + self.SWEEP_S
+            for job in self._scheduler.sweep():
+                job.dropped = True
+                publishing.put(job)
+
+    def _patience_s(self, now_s: float) -> float:
+        """Return how long the next batch may wait for more events, before it is to be looked at again."""
+        if self._flying:
+            return min(self.LOOK_S, max(0.0, self._flying[-1].expected_s - self.PREPARE_S - now_s))
+        return 0.0 if self._scheduler else self.IDLE_S
+
+    def _launch(self, publishing: Channel[Job]) -> bool:
+        """Launch the next batch, and hand on what will not be scored; return whether there was one."""
+        now_s = time.monotonic()
+        free_s = max(now_s, self._flying[-1].expected_s) if self._flying else now_s
+        dispatch = self._scheduler.next_batch(free_s)
+        for job in dispatch.passed:
+            if job.unscored == 0:  # else a part of it is still on the device
+                self._hand_on(job, publishing)
+        if dispatch.probe is not None and not self._flying:
+            self._measure(dispatch.probe, dispatch.load)
+        if not dispatch.batch:
+            return False
+        predicted_s = self._costs.predict(dispatch.load)
+        self._metrics.dispatches.labels(dispatch.reason).inc()
+        self._metrics.predicted_batch_seconds.observe(predicted_s)
+        for job, start, stop in dispatch.batch:
+            if start == 0:
+                job.dispatched_s = now_s
+                job.spent_s["schedule"] = now_s - job.tokenized_s
+            if stop == job.limit:
+                self._metrics.slack.observe(job.deadline_s - now_s)
+        self._pulse.beat(predicted_s)
+        flight = self._model.launch(dispatch.batch)
+        self._flying.append(_Flying(dispatch.batch, flight, now_s, free_s + predicted_s, dispatch.load))
+        return True
+
+    def _measure(self, probe: Slice, load: Load) -> None:
+        """Score pairs of an event that was handed on for the time that they take; their logits go nowhere."""
+        began_s = time.monotonic()
+        self._model.launch([probe]).wait()
+        self._costs.observe(load, time.monotonic() - began_s)
+
+    def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
+        """Wait for a batch and hand on the events that are complete with it."""
+        self._pulse.beat(max(0.0, flying.expected_s - time.monotonic()))
+        scores = flying.flight.wait()
+        now_s = time.monotonic()
+        took_s = now_s - max(flying.began_s, self._free_s)
+        self._free_s = now_s
+        self._costs.observe(flying.load, took_s)
+        self._count(flying, took_s)
+        for number, ((job, start, stop), logits) in enumerate(zip(flying.batch, scores, strict=True)):
+            assert job.logits is not None
+            job.logits[start:stop] = logits
+            if self._model.score_cache is not None and job.keys is not None:
+                self._model.score_cache.remember(job.keys[start:stop], logits)
+            job.unscored -= stop - start
+            if error := flying.flight.failures.get(number):
+                log.error("an event could not be scored: %s", error, extra=where(job))
+                job.fault = Fault("model", "score", type(error).__name__, str(error))
+            if job.unscored == 0:
+                self._hand_on(job, publishing)
+
+    def _hand_on(self, job: Job, publishing: Channel[Job]) -> None:
+        job.scored_s = time.monotonic()
+        if job.dispatched_s:
+            job.spent_s["score"] = job.scored_s - job.dispatched_s
+        publishing.put(job)
+
+    def _count(self, flying: _Flying, took_s: float) -> None:
+        pairs = sum(stop - start for _, start, stop in flying.batch)
+        metrics = self._metrics
+        metrics.pairs.inc(pairs)
+        metrics.tokens.labels("real").inc(flying.flight.tokens)
+        metrics.tokens.labels("padding").inc(flying.flight.padding)
+        metrics.batch_events.observe(len(flying.batch))
+        metrics.batch_pairs.observe(pairs)
+        metrics.batch_tokens.observe(flying.flight.tokens)
+        metrics.batch_seconds.observe(took_s)
+        metrics.device_busy.inc(took_s)

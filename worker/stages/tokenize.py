@@ -1,0 +1,94 @@
+"""The body of the tokenizer threads: bytes of a record to token ids, or to the fault of a dead letter."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Gt
+from typing_extensions import Doc
+
+from worker.corrupt_records import fault as corrupt_fault
+from worker.events import Decoder, InvalidEvent
+from worker.jobs import Fault, Job
+from worker.model.repeats import without_repeats
+from worker.scheduler import NO_TIME, degrades
+from worker.stages.faults import defect, where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from worker.channel import Channel
+    from worker.model.score_cache import ScoreCache
+    from worker.model.tokens import PairEncoder
+    from worker.scheduler import BatchLimits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOptions:
+    """How the stages are staffed."""
+
+    tokenizer_threads: Annotated[int, Gt(0), Doc("Threads that decode and tokenize.")] = 2
+
+
+class Tokenize:
+    """Decodes and tokenizes; a bad event becomes a dead letter here, and only here."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        encoder: PairEncoder,
+        default_budget_ms: float,
+        limits: BatchLimits,
+        score_cache: ScoreCache | None = None,
+    ) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self._score_cache = score_cache
+        self._default_budget_ms = default_budget_ms
+        self._limits = limits
+
+    def run(self, inbox: Iterable[Job], scoring: Channel[Job], publishing: Channel[Job]) -> None:
+        """Take events one by one until the inbox ends."""
+        for job in inbox:
+            job.dropped = not job.ticket.wanted
+            if not job.dropped:
+                self._prepare(job)
+            (publishing if job.fault or not job.unscored else scoring).put(job)
+
+    def _prepare(self, job: Job) -> None:
+        began_s = time.monotonic()
+        job.spent_s["waiting"] = began_s - job.received_s
+        job.fault = corrupt_fault(job.record)
+        if job.fault is not None:
+            return
+        try:
+            job.request = self._decoder.decode(job.record)
+        except InvalidEvent as error:
+            job.fault = Fault(error.reason, "decode", type(error).__name__, str(error), error.path)
+            return
+        except Exception as error:
+            job.fault = defect(job, "decode", error)
+            return
+        budget_ms = job.request.budget_ms or self._default_budget_ms
+        job.deadline_s = job.created_s + budget_ms / 1000
+        decoded_s = time.monotonic()
+        if degrades(self._limits) and decoded_s >= job.deadline_s:
+            job.spent_s["decode"] = decoded_s - began_s
+            job.shed_to(0, NO_TIME)  # a backlog drains as fast as it can be read
+            return
+        try:
+            job.expect(without_repeats(self._encoder.encode(job.request.query, job.request.texts)))
+            if self._score_cache is not None:
+                self._score_cache.look_up(job)
+        except Exception as error:  # one event's text must not stop the stream
+            log.exception("an event could not be tokenized", extra=where(job))
+            job.fault = Fault("tokenizer", "tokenize", type(error).__name__, str(error))
+            return
+        job.tokenized_s = time.monotonic()
+        job.spent_s["decode"] = decoded_s - began_s
+        job.spent_s["tokenize"] = job.tokenized_s - decoded_s
