@@ -40,6 +40,14 @@ def test_lists_are_written_with_commas_and_switches_with_words() -> None:
         ({"dtype": "int4"}, {}, "--dtype: expected 'auto', 'float32', 'bfloat16' or 'float16', got 'int4'"),
         ({"sasl_mechanism": "PLAIN"}, {}, "sasl_mechanism PLAIN needs security_protocol SASL_SSL or SASL_PLAINTEXT"),
         ({"config": "/no/such/file"}, {}, "--config: cannot read /no/such/file: No such file or directory"),
+        ({"device": "gpu"}, {}, "--device: expected auto, cpu, cuda or cuda:N, got 'gpu'"),
+        ({"fetch_wait_s": "100"}, {}, "--fetch-wait-s: expected less than 30, got '100'"),
+        ({"linger_s": "200"}, {}, "linger_s 200 needs a larger delivery_timeout_s, got 120"),
+        (
+            {"linger_s": "20", "delivery": "exactly-once"},
+            {},
+            "linger_s 20 needs a larger transaction_timeout_s, got 10",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_where_it_was_set(
@@ -50,6 +58,30 @@ def test_a_wrong_option_is_one_line_that_names_where_it_was_set(
     assert caught.value.code is Exit.USAGE
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", [option.name for option in options(group_types()) if option.type is float])
+def test_no_number_may_be_nan_or_infinite(name: str, value: str) -> None:
+    with pytest.raises(StopError, match=f"expected a finite number, got '{value}'"):
+        load({name: value}, {})
+
+
+@pytest.mark.parametrize("servers", ["a:1", "a_b-c.example.:9092, localhost", "127.0.0.1:65535", "[::1]:9092,[::1]"])
+def test_brokers_are_named_by_host_and_port(servers: str) -> None:
+    assert load({"bootstrap_servers": servers}, {}).kafka.bootstrap_servers == servers
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        *("", " ", ",", "a:1,", ":9092", "a b:1", "a..b:1", "x" * 64, "::1", "[::1", "[a]:1", "[::1]9092"),
+        *("a:", "a:abc", "a:0", "a:99999", "a:1:2", "a:\u0661"),
+    ],
+)
+def test_what_names_no_broker_is_refused(servers: str) -> None:
+    with pytest.raises(StopError, match="--bootstrap-servers: expected host:port, several separated by commas"):
+        load({"bootstrap_servers": servers}, {})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError, with_config
 from typing_extensions import Doc
 
 from worker.costs import CostOptions
@@ -48,6 +48,12 @@ class Settings:
     loop: LoopOptions
     server: ServerOptions
     logs: LogOptions
+
+    def __post_init__(self) -> None:
+        """Refuse combinations across the parts that cannot work. Raises ValueError, which names the options."""
+        linger_s, timeout_s = self.kafka.linger_s, self.delivery.transaction_timeout_s
+        if self.delivery.delivery == "exactly-once" and linger_s >= timeout_s:
+            raise ValueError(f"linger_s {linger_s:g} needs a larger transaction_timeout_s, got {timeout_s:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,10 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], defaults: Mapping
             troubles.extend(_explain(found, given) for found in error.errors())
     if troubles:
         raise StopError(Exit.USAGE, "; ".join(troubles))
-    return Settings(**built)
+    try:
+        return Settings(**built)
+    except ValueError as error:
+        raise StopError(Exit.USAGE, str(error)) from None
 
 
 def build(kind: type[G], flags: Mapping[str, Any]) -> G:
@@ -201,7 +210,9 @@ def _split(option: Option, value: Any) -> Any:
 
 def _build(kind: type[G], given: Mapping[str, _Given]) -> G:
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return TypeAdapter(kind).validate_python({name: one.value for name, one in given.items() if name in names})
+    # No option means anything as nan or infinity, and few lines of code would survive it.
+    finite = with_config(ConfigDict(allow_inf_nan=False))(kind)
+    return TypeAdapter(finite).validate_python({name: one.value for name, one in given.items() if name in names})
 
 
 def _explain(found: Any, given: Mapping[str, _Given]) -> str:

@@ -45,6 +45,8 @@ def connection_trouble(causes: Sequence[BaseException], options: KafkaOptions, *
     for cause in causes:
         if isinstance(cause, _LOGIN):
             return _refused_login(_brief(cause), options)
+        if isinstance(cause, kafka_errors.KafkaConfigurationError):
+            return StopError(Exit.USAGE, f"{servers}: the options do not fit together: {_brief(cause)}")
     if tls := _tls_trouble(causes, options):
         return tls
     for cause in causes:
@@ -91,6 +93,12 @@ def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operat
         code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
     elif isinstance(error, kafka_errors.UnsupportedCodecError):
         code, meaning = Exit.USAGE, f"topic {options.request_topic} has a compression that cannot be read"
+    elif isinstance(error, kafka_errors.InvalidSessionTimeoutError):
+        between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
+        code, meaning = (
+            Exit.USAGE,
+            f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s",
+        )
     return StopError(code, f"{options.bootstrap_servers}: {meaning}: {_brief(error)}")
 
 
