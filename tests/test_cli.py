@@ -56,10 +56,36 @@ def test_a_wrong_option_ends_in_one_line_and_status_2() -> None:
     assert done.stderr == "rerank-worker: --max-length: expected a valid integer, got 'long'\n"
 
 
-def test_an_option_that_does_not_exist_ends_with_status_2() -> None:
-    done = _run("run", "--no-such-option")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--no-such-option"), "No such option: --no-such-option"),
+        (("run", "--max-lenght", "64"), "--max-length"),
+        (("run", "--max-length"), "--max-length"),
+        (("run", "surplus"), "surplus"),
+        (("publish",), "FILE"),
+        (("wacth",), "'watch'"),
+        (("bench", "nothing"), "nothing"),
+        (("watch", "--top", "0"), "'--top': expected greater than or equal to 1"),
+        (("watch", "--top", "many"), "'--top': expected a valid integer"),
+        (("watch", "--format", "xml"), "'--format': 'xml' is not one of 'table', 'json'"),
+        (("run", "--bootstrap-servers", "localhost:abc"), "--bootstrap-servers: expected host:port"),
+    ],
+)
+def test_a_wrong_command_line_ends_in_one_line_and_status_2(arguments: tuple[str, ...], said: str) -> None:
+    done = _run(*arguments)
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr.startswith("rerank-worker: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("bench",)])
+def test_without_a_command_the_commands_are_shown(arguments: tuple[str, ...]) -> None:
+    done = _run(*arguments)
     assert done.returncode == Exit.USAGE
-    assert "No such option: --no-such-option" in done.stderr
+    assert "Usage" in done.stdout + done.stderr
+    assert "rerank-worker: " not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "publish", "watch", "dead-letters", "replay", "demo"])

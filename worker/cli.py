@@ -10,11 +10,12 @@ from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
 from typing import Annotated, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from worker import __version__
 from worker.exits import Exit, StopError
 from worker.flags import takes
-from worker.settings import Settings, group_types, to_toml
+from worker.settings import Settings, group_types, in_our_words, to_toml
 from worker.tools.bench.commands import bench
 from worker.tools.letters.options import ListOptions, ReplayOptions
 
@@ -180,9 +181,13 @@ def main() -> None:
 def execute() -> int:
     """Run the command line and return its exit code; what ended it early is one line on standard error."""
     try:
-        app()
+        code = app(standalone_mode=False)  # which would draw a box around what a wrong command line means
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
+    except TyperException as error:
+        if message := _usage(error):
+            _say(message)
+        return Exit.USAGE
     except StopError as error:
         _say(str(error))
         return error.code
@@ -190,7 +195,14 @@ def execute() -> int:
         logging.getLogger("worker").exception("the worker ends after an error")
         _say(f"{type(error).__name__}: {error}")
         return Exit.CRASH
-    return Exit.OK
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _usage(error: TyperException) -> str:
+    """Return what is wrong with the command line in one line; nothing where the help was shown instead."""
+    said = " ".join(in_our_words(error.format_message()).split())
+    place = getattr(error, "ctx", None)  # not known of every error
+    return f"{said} (see {place.command_path} --help)" if said and place else said
 
 
 def _say(message: str) -> None:

@@ -187,6 +187,11 @@ def to_toml(settings: Settings) -> str:
     return "\n".join(lines)
 
 
+def in_our_words(message: str) -> str:
+    """Return what pydantic says of a wrong value as everything else says it."""
+    return message.replace("Input should be", "expected").replace("Value error, ", "").partition(", unable")[0]
+
+
 def _from_file(path: Path, known: Mapping[str, Option]) -> dict[str, _Given]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -217,10 +222,10 @@ def _build(kind: type[G], given: Mapping[str, _Given]) -> G:
 
 def _explain(found: Any, given: Mapping[str, _Given]) -> str:
     name = str(found["loc"][0]) if found["loc"] else ""
-    expected = found["msg"].replace("Input should be", "expected").replace("Value error, ", "").partition(", unable")[0]
+    expected = in_our_words(found["msg"])
     one = given.get(name)
     if one is None:
-        return str(expected)
+        return expected
     shown = "" if "password" in name else f", got {one.value!r}"
     return f"{one.source}: {expected}{shown}"
 
