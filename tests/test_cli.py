@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -56,10 +57,36 @@ def test_a_wrong_option_ends_in_one_line_and_status_2() -> None:
     assert done.stderr == "rerank-worker: --max-length: expected a valid integer, got 'long'\n"
 
 
-def test_an_option_that_does_not_exist_ends_with_status_2() -> None:
-    done = _run("run", "--no-such-option")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--no-such-option"), "No such option: --no-such-option"),
+        (("run", "--max-lenght", "64"), "--max-length"),
+        (("run", "--max-length"), "--max-length"),
+        (("run", "surplus"), "surplus"),
+        (("publish",), "FILE"),
+        (("wacth",), "'watch'"),
+        (("bench", "nothing"), "nothing"),
+        (("watch", "--top", "0"), "'--top': expected greater than or equal to 1"),
+        (("watch", "--top", "many"), "'--top': expected a valid integer"),
+        (("watch", "--format", "xml"), "'--format': 'xml' is not one of 'table', 'json'"),
+        (("run", "--bootstrap-servers", "localhost:abc"), "--bootstrap-servers: expected host:port"),
+    ],
+)
+def test_a_wrong_command_line_ends_in_one_line_and_status_2(arguments: tuple[str, ...], said: str) -> None:
+    done = _run(*arguments)
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr.startswith("rerank-worker: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("bench",)])
+def test_without_a_command_the_commands_are_shown(arguments: tuple[str, ...]) -> None:
+    done = _run(*arguments)
     assert done.returncode == Exit.USAGE
-    assert "No such option: --no-such-option" in done.stderr
+    assert "Usage" in done.stdout + done.stderr
+    assert "rerank-worker: " not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "publish", "watch", "dead-letters", "replay", "demo"])
@@ -74,6 +101,15 @@ def test_an_address_where_no_broker_is_ends_in_one_line_and_a_status_of_its_own(
     assert done.returncode == Exit.UNREACHABLE
     assert done.stderr.splitlines()[-1].startswith("rerank-worker: 127.0.0.1:1: no connection within 1 s")
     assert "Traceback" not in done.stderr
+
+
+def test_the_last_line_is_json_where_the_log_is() -> None:
+    silent = ("run", "--bootstrap-servers", "127.0.0.1:1", "--connect-timeout-s", "0.5", "--http-port", "0")
+    done = _run(*silent, "--log-format", "json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == Exit.UNREACHABLE
+    assert lines[-1]["level"] == "error"
+    assert lines[-1]["message"].startswith("127.0.0.1:1: no connection within 0.5 s")
 
 
 @pytest.mark.broker

@@ -47,6 +47,14 @@ def test_lists_are_written_with_commas_and_switches_with_words() -> None:
         ({"group_instance_id": "a b"}, {}, "group_instance_id: expected 1 to 249 of A-Z"),
         ({"on_corrupt_record": "skip"}, {}, "--on-corrupt-record: expected 'stop' or 'skip-to-dlq', got 'skip'"),
         ({"config": "/no/such/file"}, {}, "--config: cannot read /no/such/file: No such file or directory"),
+        ({"device": "gpu"}, {}, "--device: expected auto, cpu, cuda or cuda:N, got 'gpu'"),
+        ({"fetch_wait_s": "100"}, {}, "--fetch-wait-s: expected less than 30, got '100'"),
+        ({"linger_s": "200"}, {}, "linger_s 200 needs a larger delivery_timeout_s, got 120"),
+        (
+            {"linger_s": "20", "delivery": "exactly-once"},
+            {},
+            "linger_s 20 needs a larger transaction_timeout_s, got 10",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_where_it_was_set(
@@ -57,6 +65,30 @@ def test_a_wrong_option_is_one_line_that_names_where_it_was_set(
     assert caught.value.code is Exit.USAGE
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", [option.name for option in options(group_types()) if option.type is float])
+def test_no_number_may_be_nan_or_infinite(name: str, value: str) -> None:
+    with pytest.raises(StopError, match=f"expected a finite number, got '{value}'"):
+        load({name: value}, {})
+
+
+@pytest.mark.parametrize("servers", ["a:1", "a_b-c.example.:9092, localhost", "127.0.0.1:65535", "[::1]:9092,[::1]"])
+def test_brokers_are_named_by_host_and_port(servers: str) -> None:
+    assert load({"bootstrap_servers": servers}, {}).kafka.bootstrap_servers == servers
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        *("", " ", ",", "a:1,", ":9092", "a b:1", "a..b:1", "x" * 64, "::1", "[::1", "[a]:1", "[::1]9092"),
+        *("a:", "a:abc", "a:0", "a:99999", "a:1:2", "a:\u0661"),
+    ],
+)
+def test_what_names_no_broker_is_refused(servers: str) -> None:
+    with pytest.raises(StopError, match="--bootstrap-servers: expected host:port, several separated by commas"):
+        load({"bootstrap_servers": servers}, {})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +145,8 @@ def test_the_printed_options_are_a_file_that_gives_them_again_and_hide_secrets(t
     }
     printed = to_toml(load(secret, {}))
     assert "hunter2" not in printed
-    assert tomllib.loads(printed)["sasl_password"] == "*" * 10
+    assert "\n# sasl_password is set, and not shown\n" in printed
+    assert "sasl_password" not in tomllib.loads(printed)
 
 
 def test_every_option_is_declared_once_with_a_sentence_of_help() -> None:

@@ -65,8 +65,12 @@ def run(settings: Settings) -> None:
     with contextlib.closing(server):
         check_topics(settings.kafka)
         model, costs = _load_model_apart(settings, metrics)
-        if not signals.asked():
-            serve(settings, model, costs, metrics, health=health, is_stopping=signals.asked)
+
+        def is_stopping() -> bool:
+            signals.finish_first()  # the main loop asks before it reads anything
+            return signals.asked()
+
+        serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping)
     log.info("stopped")
 
 
@@ -158,15 +162,17 @@ def serve(  # noqa: PLR0913 - everything meets here
         pipeline.start()
         watchdog.start(watched(settings, pulses, commit_age_s))
         health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
-        health.ready_when(lambda: _missing(score, consumer))
+        health.ready_when(lambda: _missing(score, consumer, loop))
         loop.run(is_stopping)
 
 
-def _missing(score: Score, consumer: Consumer) -> str | None:
-    """Return what a worker still lacks that has loaded its model, None where it is ready."""
+def _missing(score: Score, consumer: Consumer, loop: MainLoop) -> str | None:
+    """Return what keeps a worker with a loaded model from being ready."""
     if not score.is_warm:
         return "the scorer is warming up"
-    return None if consumer.joined else "the consumer group was not joined yet"
+    if loop.stopping:
+        return "the worker is stopping"
+    return None if consumer.joined else "the worker is no member of the consumer group"
 
 
 def _predecessors(settings: Settings) -> Predecessors:

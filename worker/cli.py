@@ -10,11 +10,13 @@ from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
 from typing import Annotated, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from worker import __version__
-from worker.exits import Exit, StopError, say
+from worker.exits import Exit, StopError
 from worker.flags import takes
-from worker.settings import Settings, group_types, to_toml
+from worker.logs import say
+from worker.settings import Settings, group_types, in_our_words, to_toml
 from worker.tools.bench.commands import bench
 from worker.tools.letters.options import ListOptions, ReplayOptions
 
@@ -53,7 +55,7 @@ def run(
     settings: Settings,
     *,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the effective options as TOML, secrets masked, and exit.")
+        bool, typer.Option("--print-config", help="Print the effective options as TOML, without secrets, and exit.")
     ] = False,
 ) -> None:
     """Run the worker: read requests, rerank them, publish the results, until SIGTERM or Ctrl-C."""
@@ -180,9 +182,13 @@ def main() -> None:
 def execute() -> int:
     """Run the command line and return its exit code; what ended it early is one line on standard error."""
     try:
-        app()
+        code = app(standalone_mode=False)  # which would draw a box around what a wrong command line means
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
+    except TyperException as error:
+        if message := _usage(error):
+            say(message)
+        return Exit.USAGE
     except StopError as error:
         say(str(error))
         return error.code
@@ -190,4 +196,11 @@ def execute() -> int:
         logging.getLogger("worker").exception("the worker ends after an error")
         say(f"{type(error).__name__}: {error}")
         return Exit.CRASH
-    return Exit.OK
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _usage(error: TyperException) -> str:
+    """Return what is wrong with the command line in one line; nothing where the help was shown instead."""
+    said = " ".join(in_our_words(error.format_message()).split())
+    place = getattr(error, "ctx", None)  # not known of every error
+    return f"{said} (see {place.command_path} --help)" if said and place else said

@@ -1,6 +1,5 @@
 """Exit codes, and the error that ends the process with one clear line and one of them."""
 
-import sys
 from enum import IntEnum
 
 
@@ -34,9 +33,3 @@ class StopError(Exception):
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def say(message: str) -> None:
-    """Write the one line that says why the process ends."""
-    sys.stderr.write(f"rerank-worker: {message}\n")
-    sys.stderr.flush()

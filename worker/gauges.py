@@ -43,6 +43,7 @@ class Gauges:
         """Set what changes all the time."""
         metrics, owned = self._metrics, self._ledger.partitions
         metrics.in_flight_tokens.set(self._door.in_flight_tokens)
+        metrics.in_flight_bytes.set(self._door.in_flight_bytes)
         metrics.partitions_paused.set(len(owned) if self._door.paused else 0)
         now_s = time.monotonic()
         for partition, place in self._consumer.places().items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 from annotated_types import Gt
 from typing_extensions import Doc
@@ -124,6 +124,11 @@ class MainLoop:
         since_s = self._committing_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is admitted. Any thread may ask."""
+        return not self._admitting
+
     def _turn(self) -> None:
         self._pulse.beat()
         self._pipeline.check(ending=not self._admitting)
@@ -232,6 +237,8 @@ class MainLoop:
             case "lost":  # somebody else owns them already: nothing may be committed
                 self._ledger.forget(rebalance.partitions)
                 self._gauges.end(rebalance.partitions)
+            case _:
+                assert_never(rebalance.kind)
 
     def _hand_over(self, rebalance: Rebalance) -> None:
         """Drop what is queued of these partitions, wait for what is in hand, let the listener commit the prefix."""
@@ -287,7 +294,8 @@ class MainLoop:
 
 
 def _size_bytes(record: Record) -> int:
-    return len(record.value or b"")
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers
 
 
 def _names(partitions: frozenset[Partition]) -> list[str]:

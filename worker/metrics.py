@@ -102,6 +102,9 @@ class Metrics:
         self.in_flight_tokens = gauge(
             "in_flight_tokens", "Tokens of the events inside the worker, as the door counts them."
         )
+        self.in_flight_bytes = gauge(
+            "in_flight_bytes", "Bytes of the records inside the worker, keys and headers included."
+        )
         self.lag_records = gauge(
             "consumer_lag_records",
             "Records of a partition that are not done: those not received yet, and those inside the worker.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError, with_config
 from typing_extensions import Doc
 
 from worker.costs import CostOptions
@@ -50,6 +50,12 @@ class Settings:
     watchdog: WatchdogOptions
     server: ServerOptions
     logs: LogOptions
+
+    def __post_init__(self) -> None:
+        """Refuse combinations across the parts that cannot work. Raises ValueError, which names the options."""
+        linger_s, timeout_s = self.kafka.linger_s, self.delivery.transaction_timeout_s
+        if self.delivery.delivery == "exactly-once" and linger_s >= timeout_s:
+            raise ValueError(f"linger_s {linger_s:g} needs a larger transaction_timeout_s, got {timeout_s:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,10 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], defaults: Mapping
             troubles.extend(_explain(found, given) for found in error.errors())
     if troubles:
         raise StopError(Exit.USAGE, "; ".join(troubles))
-    return Settings(**built)
+    try:
+        return Settings(**built)
+    except ValueError as error:
+        raise StopError(Exit.USAGE, str(error)) from None
 
 
 def build(kind: type[G], flags: Mapping[str, Any]) -> G:
@@ -168,16 +177,19 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def to_toml(settings: Settings) -> str:
-    """Return the settings as the TOML file that would give them, secrets masked."""
+    """Return the settings as the TOML file that would give them; of secrets only that they are set."""
     lines = []
     for group in dataclasses.fields(settings):
         lines.append(f"# {group.name}")
         values = getattr(settings, group.name)
-        for field in dataclasses.fields(values):
-            value = getattr(values, field.name)
-            lines.append(f"# {field.name} is not set" if value is None else f"{field.name} = {_toml(value)}")
+        lines.extend(_toml_line(field.name, getattr(values, field.name)) for field in dataclasses.fields(values))
         lines.append("")
     return "\n".join(lines)
+
+
+def in_our_words(message: str) -> str:
+    """Return what pydantic says of a wrong value as everything else says it."""
+    return message.replace("Input should be", "expected").replace("Value error, ", "").partition(", unable")[0]
 
 
 def _from_file(path: Path, known: Mapping[str, Option]) -> dict[str, _Given]:
@@ -203,22 +215,30 @@ def _split(option: Option, value: Any) -> Any:
 
 def _build(kind: type[G], given: Mapping[str, _Given]) -> G:
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return TypeAdapter(kind).validate_python({name: one.value for name, one in given.items() if name in names})
+    # No option means anything as nan or infinity, and few lines of code would survive it.
+    finite = with_config(ConfigDict(allow_inf_nan=False))(kind)
+    return TypeAdapter(finite).validate_python({name: one.value for name, one in given.items() if name in names})
 
 
 def _explain(found: Any, given: Mapping[str, _Given]) -> str:
     name = str(found["loc"][0]) if found["loc"] else ""
-    expected = found["msg"].replace("Input should be", "expected").replace("Value error, ", "").partition(", unable")[0]
+    expected = in_our_words(found["msg"])
     one = given.get(name)
     if one is None:
-        return str(expected)
+        return expected
     shown = "" if "password" in name else f", got {one.value!r}"
     return f"{one.source}: {expected}{shown}"
 
 
-def _toml(value: Any) -> str:
+def _toml_line(name: str, value: Any) -> str:
+    if value is None:
+        return f"# {name} is not set"
     if isinstance(value, SecretStr):
-        return json.dumps(str(value))
+        return f"# {name} is set, and not shown"
+    return f"{name} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn, Self
 from annotated_types import Ge, Le
 from typing_extensions import Doc
 
-from worker.exits import say
+from worker.logs import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,12 +2,14 @@
 
 LIGHT_WORKER_FAULT makes every fifth transaction fail: at a `send`, or `before the commit` or `after the commit`.
 LIGHT_WORKER_SLOW_FILE names a file; while it exists, an event takes SLOWNESS times as long.
-LIGHT_WORKER_EVENT_S is how long it takes for an event, if not 2 ms.
+LIGHT_WORKER_EVENT_S is how long the model takes for an event; 2 ms if not given.
+LIGHT_WORKER_GATE is a file that must be there before the model is.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
 import zlib
@@ -77,6 +79,10 @@ class _Model:
 
 
 def _load(settings: Settings, metrics: Metrics) -> Any:  # noqa: ARG001 - what it stands in for takes them
+    if gate := os.environ.get("LIGHT_WORKER_GATE"):
+        logging.getLogger("worker").info("waiting for the gate")
+        while not Path(gate).exists():
+            time.sleep(0.05)
     return _Model(), CostModel(settings.costs, [])
 
 

@@ -9,13 +9,23 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
-from kafka.errors import CorruptRecordError, KafkaConnectionError, KafkaTimeoutError, UnsupportedCodecError
+from kafka.errors import (
+    CorruptRecordError,
+    InvalidSessionTimeoutError,
+    KafkaConfigurationError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    TopicAuthorizationFailedError,
+    UnsupportedCodecError,
+)
 from pydantic import SecretStr
 
+from tests.conftest import MakeTopic
 from tests.kafka_io.conftest import SecureBroker, allow
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import Exit, StopError
 from worker.kafka_io import Consumer, KafkaOptions, Producer, check_topics
+from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import connection_trouble, running_trouble
 from worker.kafka_io.quiet import OncePer
 
@@ -33,7 +43,8 @@ def stopped(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[KafkaOptions
         return StopError(code, said)
 
     yield check
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    said = caplog.get_records("call")  # `records` are those of the teardown here
+    assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
 
 
 def _code_and_text(options: KafkaOptions) -> tuple[Exit, str]:
@@ -86,6 +97,16 @@ class TestLogin:
         self, secure_broker: SecureBroker, stopped: Callable[[KafkaOptions], StopError]
     ) -> None:
         assert stopped(secure_broker.scram(sasl_mechanism="SCRAM-SHA-256")).code is Exit.LOGIN
+
+    def test_a_listener_without_a_login_is_a_reason_to_look_at_the_protocol(
+        self, secure_broker: SecureBroker, stopped: Callable[[KafkaOptions], StopError]
+    ) -> None:
+        address = secure_broker.kafka.address("PLAINTEXT")
+        error = stopped(
+            secure_broker.scram(bootstrap_servers=address, security_protocol="SASL_PLAINTEXT", ssl_ca_file=None)
+        )
+        assert error.code is Exit.LOGIN
+        assert "security_protocol SASL_PLAINTEXT: a listener without a login answers so" in str(error)
 
 
 @pytest.mark.apache
@@ -217,6 +238,7 @@ def with_token(secure_broker: SecureBroker, user: str, seconds: int = 600) -> Ka
     [
         (CorruptRecordError("at offset 7"), Exit.CORRUPT, "topic rerank-requests is corrupt"),
         (UnsupportedCodecError("snappy"), Exit.USAGE, "compression that cannot be read"),
+        (InvalidSessionTimeoutError(), Exit.USAGE, "session_timeout_s: expected between group.min.session.timeout.ms"),
         (KafkaConnectionError("gone"), Exit.UNREACHABLE, "the address that it advertises"),
         (RuntimeError("what"), Exit.CRASH, "Kafka failed with RuntimeError: what"),
     ],
@@ -225,6 +247,39 @@ def test_an_error_while_running_has_a_meaning(error: Exception, code: Exit, said
     trouble = running_trouble(error, KafkaOptions())
     assert trouble.code is code
     assert said in str(trouble)
+
+
+@pytest.mark.parametrize(
+    "error", [CorruptRecordError("at offset 7"), UnsupportedCodecError("of old"), TopicAuthorizationFailedError()]
+)
+def test_an_error_names_the_topics_that_it_is_about(error: Exception) -> None:
+    said = str(running_trouble(error, KafkaOptions(), topics=("results", "letters", "results")))
+    assert "topic results or letters" in said
+    assert "rerank-requests" not in said
+
+
+@pytest.mark.apache
+def test_a_session_timeout_that_the_broker_does_not_take_is_named(apache_kafka: str, topics: MakeTopic) -> None:
+    topic = topics()
+    options = KafkaOptions(bootstrap_servers=apache_kafka, request_topic=topic, group_id=topic, session_timeout_s=1)
+    with Consumer(options) as consumer:
+        reader = Reader(consumer)
+        with pytest.raises(StopError, match=r"session_timeout_s: expected between .*, got 1 s") as stop:
+            turn_until(lambda: bool(reader.owned), reader)
+    assert stop.value.code is Exit.USAGE
+
+
+def test_settings_that_the_client_refuses_are_no_reason_to_try_again() -> None:
+    tries = []
+
+    def make(**_: object) -> None:
+        tries.append(1)
+        raise KafkaConfigurationError("a must be larger than b")
+
+    with pytest.raises(StopError, match="do not fit together: a must be larger than b") as stop:
+        connect(make, KafkaOptions())
+    assert stop.value.code is Exit.USAGE
+    assert len(tries) == 1
 
 
 def test_one_hang_up_is_no_refused_login_yet() -> None:

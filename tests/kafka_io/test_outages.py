@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Reader, turn_until
+from worker.exits import StopError
 from worker.jobs import Partition
 from worker.kafka_io import (
     CommitRefused,
@@ -23,6 +25,7 @@ from worker.kafka_io import consumer as consumer_module
 from worker.kafka_io import places as places_module
 from worker.lag import Place
 from worker.tools.brokers import ApacheKafka
+from worker.tools.tail import Tail
 
 pytestmark = pytest.mark.apache
 
@@ -186,3 +189,25 @@ def test_a_question_that_failed_is_not_asked_again_soon(kafka: ApacheKafka, opti
         turn_until(lambda: (consumer.places(), looking._due_s > time.monotonic() + 10)[1], reader)
         assert looking._question is None
         kafka.start()
+
+
+def test_a_corrupt_record_is_named_with_the_topic_that_was_read(kafka: ApacheKafka, options: KafkaOptions) -> None:
+    with Producer(options) as producer:
+        producer.send(options.result_topic, None, b"to be broken too", (), lambda _: None)
+        assert producer.flush(10)
+    _break(kafka, options.result_topic, b"to be broken too")
+    elsewhere = replace(options, request_topic="rerank-requests")
+    with (
+        Tail(elsewhere, (options.result_topic,), from_beginning=True) as tail,
+        pytest.raises(StopError, match=f"a record of topic {options.result_topic} is corrupt"),
+    ):
+        tail.poll(30)
+
+
+def _break(kafka: ApacheKafka, topic: str, value: bytes) -> None:
+    (segment,) = kafka.folder.glob(f"data/1/{topic}-0/*.log")
+    content = segment.read_bytes()
+    assert content.count(value) == 1
+    with segment.open("r+b") as file:
+        file.seek(content.index(value))
+        file.write(value.upper())

@@ -44,7 +44,9 @@ def connection_trouble(causes: Sequence[BaseException], options: KafkaOptions, *
     servers = options.bootstrap_servers
     for cause in causes:
         if isinstance(cause, _LOGIN):
-            return _refused_login(_brief(cause), options)
+            return _refused_login(cause, options)
+        if isinstance(cause, kafka_errors.KafkaConfigurationError):
+            return StopError(Exit.USAGE, f"{servers}: the options do not fit together: {_brief(cause)}")
     if tls := _tls_trouble(causes, options):
         return tls
     for cause in causes:
@@ -54,7 +56,7 @@ def connection_trouble(causes: Sequence[BaseException], options: KafkaOptions, *
     hint = "check bootstrap_servers and that the broker runs"
     if any(_HUNG_UP in reason for reason in said):
         if answers >= _SURE and options.sasl_mechanism:
-            return _refused_login("it hung up during the login", options)
+            return _refused_login(None, options)
         hint = "a broker is there but hangs up; check security_protocol"
     reason = said[-1] if said else "no answer"
     return StopError(
@@ -72,18 +74,22 @@ def _tls_trouble(causes: Sequence[BaseException], options: KafkaOptions) -> Stop
     return None
 
 
-def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operation: str = "Read") -> StopError:
+def running_trouble(
+    error: BaseException, options: KafkaOptions, *, topics: Sequence[str] = (), topic_operation: str = "Read"
+) -> StopError:
     """Return the error that ends the worker for what a call of the client raised once it was connected.
 
-    `topic_operation` is what the call does to a topic, as an ACL names it: Read, Write, Create.
+    `topics` are what the call was about, the request topic if not given, for errors that name none; `topic_operation`
+    is what it does to them, as an ACL names it: Read, Write, Create.
     """
+    topic = " or ".join(dict.fromkeys(topics or (options.request_topic,)))
     if isinstance(error, StopError):
         return error
     # The failure to get a producer id, which a missing ACL for any topic causes too, has the class's name in its text.
     if isinstance(error, kafka_errors.AuthorizationError) or "AuthorizationFailedError" in str(error):
-        return _missing_acl(error, options, topic_operation)
+        return _missing_acl(error, options, topic, topic_operation)
     if isinstance(error, _LOGIN):
-        return _refused_login(_brief(error), options)
+        return _refused_login(error, options)
     if isinstance(error, kafka_errors.FencedInstanceIdError):
         return StopError(
             Exit.FENCED,
@@ -93,18 +99,24 @@ def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operat
         )
     code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
     if isinstance(error, kafka_errors.CorruptRecordError):
-        code, meaning = Exit.CORRUPT, f"a record of topic {options.request_topic} is corrupt"
+        code, meaning = Exit.CORRUPT, f"a record of topic {topic} is corrupt"
     elif isinstance(error, _UNREACHABLE):
         code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
     elif isinstance(error, kafka_errors.UnsupportedCodecError):
-        code, meaning = Exit.USAGE, f"topic {options.request_topic} has a compression that cannot be read"
+        code, meaning = Exit.USAGE, f"topic {topic} has a compression that cannot be read"
+    elif isinstance(error, kafka_errors.InvalidSessionTimeoutError):
+        between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
+        code, meaning = (
+            Exit.USAGE,
+            f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s",
+        )
     return StopError(code, f"{options.bootstrap_servers}: {meaning}: {_brief(error)}")
 
 
-def _missing_acl(error: BaseException, options: KafkaOptions, topic_operation: str) -> StopError:
+def _missing_acl(error: BaseException, options: KafkaOptions, topic: str, topic_operation: str) -> StopError:
     match error:
         case kafka_errors.TopicAuthorizationFailedError():
-            return forbidden(options, topic_operation, f"topic {_resources(error) or options.request_topic}")
+            return forbidden(options, topic_operation, f"topic {_resources(error) or topic}")
         case kafka_errors.GroupAuthorizationFailedError():
             return forbidden(options, "Read", f"group {options.group_id}")
         case _:  # a producer gets its id where it may write to any topic at all
@@ -120,9 +132,13 @@ def forbidden(options: KafkaOptions, operation: str, resource: str) -> StopError
     )
 
 
-def _refused_login(reason: str, options: KafkaOptions) -> StopError:
+def _refused_login(cause: BaseException | None, options: KafkaOptions) -> StopError:
+    """Return the error for a refused login; the cause is None where the broker merely hung up."""
     user = f" of user {options.sasl_username}" if options.sasl_username else ""
+    reason = "it hung up during the login" if cause is None else _brief(cause)
     where = "sasl_token_file" if options.sasl_token_file else "sasl_username and sasl_password"
+    if isinstance(cause, kafka_errors.IllegalSaslStateError):
+        where += f", and security_protocol {options.security_protocol}: a listener without a login answers so"
     return StopError(
         Exit.LOGIN,
         f"{options.bootstrap_servers}: the broker refused the login{user} with {options.sasl_mechanism}: "

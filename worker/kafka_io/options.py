@@ -1,19 +1,50 @@
 """Options of the connection to Kafka: brokers, topics, group, security and limits."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, MinLen
-from pydantic import SecretStr
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, SecretStr
 from typing_extensions import Doc
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 IsolationLevel = Literal["read_uncommitted", "read_committed"]
 _INSTANCE_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
-Compression = Literal["none", "gzip", "lz4", "zstd"]  # snappy needs a library that is not installed with the worker
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+
+_INT16, _INT32 = 2**15 - 1, 2**31 - 1  # what the protocol has room for
+_MOST_S = _INT32 // 1000  # such times travel in milliseconds
+_REQUEST_S = 30.0  # after which the client gives up a fetch
+_LABEL = "[A-Za-z0-9_-]{1,63}"  # of a host's name
+_SERVER = re.compile(rf"(?:\[(?P<address>[^]]+)\]|(?:{_LABEL}\.)*{_LABEL}\.?)(?::(?P<port>[0-9]{{1,5}}))?")
+
+
+def _servers(text: str) -> str:
+    """Return the text where every part of it names a broker; raises ValueError elsewhere."""
+    if not all(_is_server(part.strip()) for part in text.split(",")):
+        raise ValueError("expected host:port, several separated by commas, an IPv6 address in brackets")
+    return text
+
+
+def _is_server(text: str) -> bool:
+    found = _SERVER.fullmatch(text)
+    return (
+        found is not None
+        and (found["port"] is None or 0 < int(found["port"]) < 2**16)
+        and (found["address"] is None or _is_ipv6(found["address"]))
+    )
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +52,7 @@ class KafkaOptions:
     """Where Kafka is, how to log in, and which topics are read and written."""
 
     bootstrap_servers: Annotated[
-        str, MinLen(1), Doc("Brokers to ask first: host:port, several separated by commas.")
+        str, AfterValidator(_servers), Doc("Brokers to ask first: host:port, several separated by commas.")
     ] = "localhost:9092"
     group_id: Annotated[str, MinLen(1), Doc("Consumer group; replicas of a worker share one.")] = "rerank-worker"
     group_instance_id: Annotated[
@@ -35,9 +66,9 @@ class KafkaOptions:
     )
 
     create_topics: Annotated[bool, Doc("Make topics that are missing at the start.")] = False
-    topic_partitions: Annotated[int, Gt(0), Doc("Partitions of topics that are made.")] = 6
+    topic_partitions: Annotated[int, Gt(0), Le(_INT32), Doc("Partitions of topics that are made.")] = 6
     topic_replication: Annotated[
-        int, Ge(-1), Doc("Copies of each partition of topics that are made; -1: the broker's default.")
+        int, Ge(-1), Le(_INT16), Doc("Copies of each partition of topics that are made; -1: the broker's default.")
     ] = -1
 
     security_protocol: Annotated[Protocol, Doc("PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")] = "PLAINTEXT"
@@ -64,18 +95,26 @@ class KafkaOptions:
     ] = "earliest"
     connect_timeout_s: Annotated[float, Gt(0), Doc("Seconds to try for a first connection.")] = 15.0
     session_timeout_s: Annotated[
-        float, Gt(0), Doc("Seconds without a heartbeat after which the group gives the partitions to others.")
+        float,
+        Ge(0.1),
+        Le(_MOST_S),
+        Doc("Seconds without a heartbeat after which the group gives the partitions to others."),
     ] = 10.0
     max_poll_interval_s: Annotated[
-        float, Gt(0), Doc("Seconds between two polls after which the worker leaves the group.")
+        float, Gt(0), Le(_MOST_S), Doc("Seconds between two polls after which the worker leaves the group.")
     ] = 60.0
     fetch_wait_s: Annotated[
-        float, Ge(0), Doc("Seconds that a broker may hold the answer to a fetch while it has no new record.")
+        float,
+        Ge(0),
+        Lt(_REQUEST_S),
+        Doc("Seconds that a broker may hold the answer to a fetch while it has no new record."),
     ] = 0.5
     delivery_timeout_s: Annotated[
         float, Gt(0), Doc("Seconds to try to publish a record, restarts of brokers included.")
     ] = 120.0
-    compression: Annotated[Compression, Doc("Compression of what is published: none, gzip, lz4 or zstd.")] = "lz4"
+    compression: Annotated[Compression, Doc("Compression of what is published: none, gzip, snappy, lz4 or zstd.")] = (
+        "lz4"
+    )
     linger_s: Annotated[float, Ge(0), Doc("Seconds that a record may wait for others, to be sent with them.")] = 0.0
     max_record_bytes: Annotated[
         int, Gt(0), Doc("Bytes of the largest record to publish; no more than the topic's max.message.bytes.")
@@ -101,6 +140,10 @@ class KafkaOptions:
                     raise ValueError(f"{name} needs security_protocol SSL or SASL_SSL, got {self.security_protocol}")
         if self.ssl_key_file is not None and self.ssl_cert_file is None:
             raise ValueError("ssl_key_file needs ssl_cert_file too")
+        if self.linger_s >= self.delivery_timeout_s:
+            raise ValueError(
+                f"linger_s {self.linger_s:g} needs a larger delivery_timeout_s, got {self.delivery_timeout_s:g}"
+            )
 
     def _check_login(self) -> None:
         mechanism = self.sasl_mechanism

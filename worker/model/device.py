@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.exits import Exit, StopError
+from worker.model.options import DEVICE
 
 if TYPE_CHECKING:
     from worker.model.options import Dtype
@@ -43,7 +44,7 @@ def find_device(device: str) -> str:
     """Return "cpu" or "cuda:N"; raises StopError for a device that this machine does not have."""
     import torch
 
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+    if not DEVICE.fullmatch(device):
         raise StopError(Exit.USAGE, f"device: expected auto, cpu, cuda or cuda:N, got {device!r}.")
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return "cpu"

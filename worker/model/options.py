@@ -1,14 +1,24 @@
 """Which model scores, where and how exactly."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge
+from pydantic import AfterValidator
 from typing_extensions import Doc
 
 Truncation = Literal["longest_first", "only_second"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 BackendName = Literal["auto", "torch", "openvino"]
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
+
+
+def _device(text: str) -> str:
+    """Return the text where it names a device; whether this machine has it is found out when the model is loaded."""
+    if not DEVICE.fullmatch(text):
+        raise ValueError("expected auto, cpu, cuda or cuda:N")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +32,7 @@ class ModelOptions:
         str | None,
         Doc("Commit, tag or branch of a hub model (a commit is the only one that cannot move); a label for a folder."),
     ] = None
-    device: Annotated[str, Doc("Where the model runs: auto, cpu, cuda or cuda:N.")] = "auto"
+    device: Annotated[str, AfterValidator(_device), Doc("Where the model runs: auto, cpu, cuda or cuda:N.")] = "auto"
     backend: Annotated[
         BackendName,
         Doc(

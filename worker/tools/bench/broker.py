@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from worker.kafka_io import KafkaOptions
     from worker.tools.brokers import Broker
 
-# The value of --bootstrap-servers where a bench starts a broker by itself; it is what its help shows as the default.
-OWN = "a broker of its own"
+# The value of --bootstrap-servers where a bench starts a broker by itself: what its help shows as the default. It must
+# read as an address.
+OWN = "a-broker-of-its-own"
 # What a bench that makes its own topics does not ask for: `takes(…, without=OWN_TOPICS)`.
 OWN_TOPICS = (
     *("group_id", "request_topic", "result_topic", "dead_letter_topic"),
