@@ -14,7 +14,7 @@ from tests import making
 from worker.costs import CostModel, CostOptions, Load
 from worker.jobs import Slice
 from worker.ledger import Ledger
-from worker.scheduler import BatchLimits, Dispatch, Scheduler, token_budget
+from worker.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
 
 if TYPE_CHECKING:
     from worker.jobs import Job
@@ -203,6 +203,12 @@ def test_events_of_a_partition_that_is_given_up_are_swept_out() -> None:
     ledger.retire([making.PARTITION])
     assert sorted(map(id, scheduler.sweep())) == sorted(map(id, stale))
     assert scheduler.next_batch(0).batch == [(other, 0, 1)]
+
+
+def test_events_are_degraded_unless_the_policy_or_the_schedule_says_otherwise() -> None:
+    degrading = [BatchLimits(on_overload="partial"), BatchLimits(on_overload="passthrough")]
+    assert all(map(degrades, degrading))
+    assert not any(map(degrades, [BatchLimits(on_overload="score"), BatchLimits(schedule="fifo")]))
 
 
 def test_the_token_budget_is_the_one_that_was_set_or_follows_the_device() -> None:
