@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+from worker.kafka_io import KafkaOptions
 from worker.settings import load
-from worker.tools.bench.served import flags_of
+from worker.tools.bench import served as module
+from worker.tools.bench.served import flags_of, served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 SECURE = {
     "RERANK_SECURITY_PROTOCOL": "SASL_SSL",
@@ -23,3 +33,12 @@ def test_a_secret_is_no_flag_since_everybody_sees_those() -> None:
     flags = flags_of(settings)
     assert "dark" not in map(str, flags.values())
     assert load(flags, {"RERANK_SASL_PASSWORD": "dark"}) == settings
+
+
+def test_a_bench_has_a_transactional_id_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started = Mock()
+    monkeypatch.setattr(module, "LiveWorker", started)
+    settings = load({}, {"RERANK_TRANSACTIONAL_ID": "the-one-in-production"})
+    with served(settings, KafkaOptions(group_id="rerank-bench-1"), tmp_path, "worker"):
+        flags = started.call_args.args[0]
+    assert flags["transactional_id"] == "rerank-bench-1"

@@ -26,7 +26,17 @@ def table(tallies: Tallies) -> Table:
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("arrivals", "load", "schedule"):
         shown.add_column(name, no_wrap=True)
-    for name in ("events", "in budget", "met but late", *_OUTCOMES, "p50 ms", "p99", "p99.9", "lost", "mislabelled"):
+    for name in (
+        "events",
+        "in budget",
+        "met but\nlate",
+        *_OUTCOMES,
+        "p50 ms",
+        "p99",
+        "p99.9",
+        "lost",
+        "mis-\nlabelled",
+    ):
         shown.add_column(name, justify="right")
     for (process, load, name), runs in tallies.items():
         total = together(runs)
