@@ -40,18 +40,18 @@ class StopSignals:
         name = signal.Signals(number).name
         if self._asked:
             # Nothing is lost: what was not committed is read again.
-            _say(f"a second signal, {name}: ending at once")
+            _say(logging.ERROR, f"a second signal, {name}: ending at once")
             os._exit(128 + number)
         self._asked = True
         if self._in_hand:
-            _say(f"{name}: stopping")
+            _say(logging.INFO, f"{name}: stopping")
             return
         # Whatever the worker waits for, a broker or a model from the hub, it would wait for it in vain.
-        _say(f"{name}: stopping before anything was read")
+        _say(logging.INFO, f"{name}: stopping before anything was read")
         os._exit(Exit.OK)
 
 
-def _say(message: str) -> None:
+def _say(level: int, message: str) -> None:
     """Log a line past the loggers: the signal may have come while one of them was writing."""
-    if log.isEnabledFor(logging.INFO):
-        os.write(2, line_of(log.name, logging.INFO, message).encode() + b"\n")
+    if log.isEnabledFor(level):
+        os.write(2, line_of(log.name, level, message).encode() + b"\n")

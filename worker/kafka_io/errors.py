@@ -97,20 +97,23 @@ def running_trouble(
             f"{options.group_id} with it (each replica needs its own, see --group-instance-id); what was not committed "
             "is that one's to do",
         )
-    code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
-    if isinstance(error, kafka_errors.CorruptRecordError):
-        code, meaning = Exit.CORRUPT, f"a record of topic {topic} is corrupt"
-    elif isinstance(error, _UNREACHABLE):
-        code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
-    elif isinstance(error, kafka_errors.UnsupportedCodecError):
-        code, meaning = Exit.USAGE, f"topic {topic} has a compression that cannot be read"
-    elif isinstance(error, kafka_errors.InvalidSessionTimeoutError):
-        between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
-        code, meaning = (
-            Exit.USAGE,
-            f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s",
-        )
+    code, meaning = _meaning(error, options, topic)
     return StopError(code, f"{options.bootstrap_servers}: {meaning}: {_brief(error)}")
+
+
+def _meaning(error: BaseException, options: KafkaOptions, topic: str) -> tuple[Exit, str]:
+    match error:
+        case kafka_errors.CorruptRecordError():
+            return Exit.CORRUPT, f"a record of topic {topic} is corrupt"
+        case kafka_errors.UnsupportedCodecError():
+            return Exit.USAGE, f"topic {topic} has a compression that cannot be read"
+        case kafka_errors.InvalidSessionTimeoutError():
+            between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
+            return Exit.USAGE, f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s"
+        case _ if isinstance(error, _UNREACHABLE):
+            return Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
+        case _:
+            return Exit.CRASH, f"Kafka failed with {type(error).__name__}"
 
 
 def _missing_acl(error: BaseException, options: KafkaOptions, topic: str, topic_operation: str) -> StopError:
