@@ -62,8 +62,12 @@ def run(settings: Settings) -> None:
     with contextlib.closing(server):
         check_topics(settings.kafka)
         model, costs = _load_model_apart(settings, metrics)
-        if not signals.asked():
-            serve(settings, model, costs, metrics, health=health, is_stopping=signals.asked)
+
+        def is_stopping() -> bool:
+            signals.finish_first()  # the main loop asks before it reads anything
+            return signals.asked()
+
+        serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping)
     log.info("stopped")
 
 

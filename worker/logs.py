@@ -59,6 +59,15 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+_FORMATTERS = (TextFormatter, JsonFormatter)
+
+
+def line_of(logger: str, level: int, message: str) -> str:
+    """Return a log line in the format that was set up, for what cannot go through a logger."""
+    ours = (handler.formatter for handler in logging.getLogger().handlers if isinstance(handler.formatter, _FORMATTERS))
+    return next(ours, TextFormatter()).format(logging.LogRecord(logger, level, "", 0, message, None, None))
+
+
 def set_up(options: LogOptions) -> None:
     """Send every log line of the process to standard error in the chosen format; standard output is for results."""
     handler = logging.StreamHandler(sys.stderr)

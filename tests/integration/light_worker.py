@@ -1,14 +1,17 @@
 """`rerank-worker` with a model that is ready at once and takes a fixed time: everything else in it is real.
 
 LIGHT_WORKER_FAULT makes every fifth transaction fail: at a `send`, or `before the commit` or `after the commit`.
+LIGHT_WORKER_GATE is a file that must be there before the model is.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +68,10 @@ class _Model:
 
 
 def _load(settings: Settings, metrics: Metrics) -> Any:  # noqa: ARG001 - what it stands in for takes them
+    if gate := os.environ.get("LIGHT_WORKER_GATE"):
+        logging.getLogger("worker").info("waiting for the gate")
+        while not Path(gate).exists():
+            time.sleep(0.05)
     return _Model(), CostModel(settings.costs, [])
 
 

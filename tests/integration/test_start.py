@@ -1,0 +1,39 @@
+"""What a worker says and does before it is ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.line import Line, wait_until
+from worker.tools.children import Child, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_worker_that_finds_no_broker(tmp_path: Path, number: signal.Signals) -> None:
+    flags = ["--bootstrap-servers", f"127.0.0.1:{free_port()}", "--connect-timeout-s", "600", "--http-port", "0"]
+    worker = Child([sys.executable, "-m", "worker", "run", *flags], log=tmp_path / "worker.log")
+    worker.start()
+    try:
+        wait_until("it connects: {}", lambda: "serving /metrics" in worker.tail(), detail=worker.tail)
+        os.kill(worker.pid, number)
+        assert worker.wait(30) == 0
+        assert f"{number.name}: stopping before anything was read" in worker.tail()
+    finally:
+        worker.kill()
+
+
+@pytest.mark.broker
+def test_a_signal_ends_a_worker_that_loads_its_model(line: Line) -> None:
+    never = str(line.folder / "never")
+    worker = line.start(wait=False, module="tests.integration.light_worker", environment={"LIGHT_WORKER_GATE": never})
+    worker.until("it loads", lambda: "waiting for the gate" in worker.tail())
+    assert worker.stop(grace_s=30) == 0
+    assert "SIGTERM: stopping before anything was read" in worker.tail()
