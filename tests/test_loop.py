@@ -80,6 +80,16 @@ def test_records_of_a_partition_that_is_not_assigned_are_ignored() -> None:
     assert line.door.in_flight_tokens == job.charge
 
 
+def test_keys_and_headers_count_at_the_door() -> None:
+    line = bench()
+    (job,) = line.take(Record(PARTITION, 0, 1, b"k" * 100, b"v" * 200, (("name", b"h" * 96), ("null", None))))
+    assert line.door.in_flight_bytes == 404
+    assert line.door.in_flight_tokens == 101
+    _end(line, job)
+    line.turn()
+    assert (line.door.in_flight_bytes, line.door.in_flight_tokens) == (0, 0)
+
+
 def test_a_full_door_pauses_until_half_of_it_is_free() -> None:
     line = bench(limit=64)
     jobs = line.take(*(record(at) for at in range(4)))
@@ -100,6 +110,7 @@ def test_the_gauges_show_the_door_and_the_lag_of_partitions_that_are_owned() -> 
     line.consumer.records = [record(1)]
     line.turn()
     assert line.metric("in_flight_tokens") == 16
+    assert line.metric("in_flight_bytes") == 2
     assert line.metric("partitions_paused") == 1
     assert line.metric("consumer_lag_records", topic="requests", partition="0") == 1
     assert line.metric("consumer_lag_records", topic="requests", partition="9") is None

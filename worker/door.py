@@ -1,4 +1,4 @@
-"""The one limit on what is in flight: tokens, charged when a record comes in, released when it has ended."""
+"""The limits on what is in flight: tokens and bytes, charged when a record comes in, released when it has ended."""
 
 from __future__ import annotations
 
@@ -18,41 +18,53 @@ class DoorLimits:
         Gt(0),
         Doc("Tokens of all events inside the worker; past it the partitions are paused, below half of it resumed."),
     ] = 262_144
+    max_in_flight_bytes: Annotated[
+        int,
+        Gt(0),
+        Doc("Bytes of all records inside the worker, keys and headers included; they pause and resume as tokens do."),
+    ] = 128 * 1024 * 1024
     max_poll_records: Annotated[
-        int, Gt(0), Doc("Records that one poll may return; the limit can be passed by these.")
+        int, Gt(0), Doc("Records that one poll may return; the limits can be passed by these.")
     ] = 64
 
 
 class Door:
-    """Counts tokens in flight. A record's tokens are not known when it comes, so its bytes are charged for them.
+    """Counts tokens and bytes in flight: tokens are what the model has to do, bytes what the memory has to hold.
 
-    The ratio of tokens to bytes is learnt from the events that have ended. A record never costs nothing: a thousand
-    tombstones are a thousand objects in memory.
+    A record's tokens are not known when it comes, so its bytes are charged for them. The ratio is learnt from the
+    events that have ended; it sinks where most of an event is metadata, and then it is the bytes that shut the door. A
+    record never costs nothing: a thousand tombstones are a thousand objects in memory.
     """
 
     MIN_CHARGE = 16
     _LEARNING_RATE = 0.02
 
     def __init__(self, limits: DoorLimits) -> None:
-        self._limit = limits.max_in_flight_tokens
+        self._limits = limits
         self._tokens_per_byte = 0.25  # English product text in JSON
         self.in_flight_tokens = 0
+        self.in_flight_bytes = 0
         self.paused = False
 
     def admit(self, size_bytes: int) -> int:
         """Let a record of this size in; return its charge, to be given back by `release`."""
         charge = max(self.MIN_CHARGE, round(size_bytes * self._tokens_per_byte))
         self.in_flight_tokens += charge
+        self.in_flight_bytes += size_bytes
         return charge
 
     def release(self, charge: int, size_bytes: int, tokens: int) -> None:
         """Let an event out; `tokens` is what it really had, 0 where that was never known."""
         self.in_flight_tokens -= charge
+        self.in_flight_bytes -= size_bytes
         if tokens and size_bytes:
             self._tokens_per_byte += self._LEARNING_RATE * (tokens / size_bytes - self._tokens_per_byte)
 
     def is_paused(self) -> bool:
-        """Decide whether the partitions are to be paused: from the limit on, until half of it is free again."""
-        threshold = self._limit // 2 if self.paused else self._limit
-        self.paused = self.in_flight_tokens >= threshold
+        """Decide whether the partitions are to be paused: from either limit on, until half of both is free again."""
+        halves = 2 if self.paused else 1
+        self.paused = (
+            self.in_flight_tokens * halves >= self._limits.max_in_flight_tokens
+            or self.in_flight_bytes * halves >= self._limits.max_in_flight_bytes
+        )
         return self.paused

@@ -242,6 +242,7 @@ class MainLoop:
     def _report(self) -> None:
         metrics = self._metrics
         metrics.in_flight_tokens.set(self._door.in_flight_tokens)
+        metrics.in_flight_bytes.set(self._door.in_flight_bytes)
         metrics.partitions_paused.set(len(self._ledger.partitions) if self._door.paused else 0)
         owned = self._ledger.partitions
         for partition, lag in self._consumer.lag().items():
@@ -264,7 +265,8 @@ class MainLoop:
 
 
 def _size_bytes(record: Record) -> int:
-    return len(record.value or b"")
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers
 
 
 def _names(partitions: frozenset[Partition]) -> list[str]:

@@ -102,6 +102,9 @@ class Metrics:
         self.in_flight_tokens = gauge(
             "in_flight_tokens", "Tokens of the events inside the worker, as the door counts them."
         )
+        self.in_flight_bytes = gauge(
+            "in_flight_bytes", "Bytes of the records inside the worker, keys and headers included."
+        )
         self.lag = gauge("consumer_lag_records", "Records of a partition that were not read yet.", "topic", "partition")
         self.partitions_assigned = gauge("partitions_assigned", "Partitions that this worker owns.")
         self.partitions_paused = gauge("partitions_paused", "Partitions paused because the door is shut.")

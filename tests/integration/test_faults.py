@@ -116,6 +116,27 @@ def test_a_thousand_events_behind_a_slow_model_wait_at_the_door(line: Line) -> N
     assert sources(line.read(line.results, len(sent))) == dict.fromkeys(sent, 1)
 
 
+def test_a_thousand_events_that_are_mostly_metadata_do_not_fill_the_memory(line: Line) -> None:
+    limit = 8_000_000
+    slow = {"LIGHT_WORKER_EVENT_S": "0.01"}
+    worker = line.start(module="tests.integration.light_worker", max_in_flight_bytes=limit, environment=slow)
+    before_bytes = worker.metric("process_resident_memory_bytes")
+    padding = "x" * 100_000
+    sent = line.publish(event(number, metadata=padding) for number in range(1000))
+    worker.until("the door is shut", lambda: worker.metric("rerank_partitions_paused") == 3)
+    largest = {"rerank_in_flight_bytes": 0.0, "process_resident_memory_bytes": 0.0}
+
+    def finished() -> bool:
+        largest.update({name: max(value, worker.metric(name)) for name, value in largest.items()})
+        return worker.metric("rerank_events_total") == len(sent)
+
+    worker.until("all are done", finished, timeout_s=120)
+    assert largest["rerank_in_flight_bytes"] < limit + 64 * 101_000  # one poll may pass it
+    # Without a limit on bytes it holds nearly all of them at once, as records and as what was read in them.
+    assert largest["process_resident_memory_bytes"] - before_bytes < 120e6
+    assert sources(line.read(line.results, len(sent))) == dict.fromkeys(sent, 1)
+
+
 @pytest.mark.apache
 def test_a_broker_that_restarts_is_waited_for(apache_kafka_home: Path, tmp_path: Path) -> None:
     from kafka.admin import KafkaAdminClient, NewTopic
