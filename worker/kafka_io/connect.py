@@ -90,7 +90,7 @@ class _Listener(logging.Handler):
 def _overheard() -> Iterator[_Listener]:
     """Listen to what the client logs meanwhile; it goes no further."""
     listener = _Listener()
-    loggers = [logging.getLogger(name) for name in ("kafka.net.manager", "kafka.net.connection")]
+    loggers = [logging.getLogger(name) for name in ("kafka.net.manager", "kafka.net.connection", "kafka.net.inet")]
     before = [(logger.level, logger.propagate, logger.filters) for logger in loggers]
     for logger in loggers:
         logger.addHandler(listener)

@@ -10,8 +10,10 @@ _LEVELS = {
     "kafka.net.connection": logging.CRITICAL,
     "kafka.net.selector": logging.ERROR,
 }
-_REPEATING = ("kafka.net.manager", "kafka.cluster", "kafka.coordinator", "kafka.coordinator.heartbeat",
-              "kafka.producer.sender", "kafka.consumer.fetcher")  # fmt: skip
+_REPEATING = (
+    *("kafka.net.manager", "kafka.net.inet", "kafka.cluster", "kafka.coordinator", "kafka.coordinator.heartbeat"),
+    *("kafka.producer.sender", "kafka.consumer.fetcher"),
+)
 _PAUSE_S = 30.0
 
 
