@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -122,6 +123,14 @@ class HttpServer(ThreadingHTTPServer):
         """Bind without asking the DNS for the host's full name, as the library would: that can take long."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def handle_error(self, _request: object, client_address: object) -> None:
+        """Log what ended a request; the library would print a traceback for every client that hangs up."""
+        error = sys.exception()
+        if isinstance(error, ConnectionError | TimeoutError):
+            log.debug("%s hung up: %s", client_address, error)
+        else:
+            log.error("a request from %s failed", client_address, exc_info=error)
 
     @property
     def port(self) -> int:
