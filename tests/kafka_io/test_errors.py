@@ -15,6 +15,7 @@ from kafka.errors import (
     KafkaConfigurationError,
     KafkaConnectionError,
     KafkaTimeoutError,
+    TopicAuthorizationFailedError,
     UnsupportedCodecError,
 )
 from pydantic import SecretStr
@@ -236,6 +237,15 @@ def test_an_error_while_running_has_a_meaning(error: Exception, code: Exit, said
     trouble = running_trouble(error, KafkaOptions())
     assert trouble.code is code
     assert said in str(trouble)
+
+
+@pytest.mark.parametrize(
+    "error", [CorruptRecordError("at offset 7"), UnsupportedCodecError("of old"), TopicAuthorizationFailedError()]
+)
+def test_an_error_names_the_topics_that_it_is_about(error: Exception) -> None:
+    said = str(running_trouble(error, KafkaOptions(), topics=("results", "letters", "results")))
+    assert "topic results or letters" in said
+    assert "rerank-requests" not in said
 
 
 @pytest.mark.apache

@@ -1,6 +1,7 @@
 """Brokers that restart, freeze and hold a broken record."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from worker.kafka_io import (
 )
 from worker.kafka_io import consumer as consumer_module
 from worker.tools.brokers import ApacheKafka
+from worker.tools.tail import Tail
 
 pytestmark = pytest.mark.apache
 
@@ -159,6 +161,19 @@ def test_a_corrupt_record_stops_the_consumer_after_those_before_it(kafka: Apache
         assert [record.value for record in reader.records] == [b"whole"]
         with pytest.raises(RuntimeError, match="poll after an error"):
             consumer.poll(0, 1)
+
+
+def test_a_corrupt_record_is_named_with_the_topic_that_was_read(kafka: ApacheKafka, options: KafkaOptions) -> None:
+    with Producer(options) as producer:
+        producer.send(options.result_topic, None, b"to be broken too", (), lambda _: None)
+        assert producer.flush(10)
+    _break(kafka, options.result_topic, b"to be broken too")
+    elsewhere = replace(options, request_topic="rerank-requests")
+    with (
+        Tail(elsewhere, (options.result_topic,), from_beginning=True) as tail,
+        pytest.raises(StopError, match=f"a record of topic {options.result_topic} is corrupt"),
+    ):
+        tail.poll(30)
 
 
 def _break(kafka: ApacheKafka, topic: str, value: bytes) -> None:

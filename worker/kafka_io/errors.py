@@ -74,25 +74,29 @@ def _tls_trouble(causes: Sequence[BaseException], options: KafkaOptions) -> Stop
     return None
 
 
-def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operation: str = "Read") -> StopError:
+def running_trouble(
+    error: BaseException, options: KafkaOptions, *, topics: Sequence[str] = (), topic_operation: str = "Read"
+) -> StopError:
     """Return the error that ends the worker for what a call of the client raised once it was connected.
 
-    `topic_operation` is what the call does to a topic, as an ACL names it: Read, Write, Create.
+    `topics` are what the call was about, the request topic if not given, for errors that name none; `topic_operation`
+    is what it does to them, as an ACL names it: Read, Write, Create.
     """
+    topic = " or ".join(dict.fromkeys(topics or (options.request_topic,)))
     if isinstance(error, StopError):
         return error
     # The failure to get a producer id, which a missing ACL for any topic causes too, has the class's name in its text.
     if isinstance(error, kafka_errors.AuthorizationError) or "AuthorizationFailedError" in str(error):
-        return _missing_acl(error, options, topic_operation)
+        return _missing_acl(error, options, topic, topic_operation)
     if isinstance(error, _LOGIN):
         return _refused_login(_brief(error), options)
     code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
     if isinstance(error, kafka_errors.CorruptRecordError):
-        meaning = f"a record of topic {options.request_topic} is corrupt; move the group's offset past it to go on"
+        meaning = f"a record of topic {topic} is corrupt; move the group's offset past it to go on"
     elif isinstance(error, _UNREACHABLE):
         code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
     elif isinstance(error, kafka_errors.UnsupportedCodecError):
-        code, meaning = Exit.USAGE, f"topic {options.request_topic} has a compression that cannot be read"
+        code, meaning = Exit.USAGE, f"topic {topic} has a compression that cannot be read"
     elif isinstance(error, kafka_errors.InvalidSessionTimeoutError):
         between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
         code, meaning = (
@@ -102,10 +106,10 @@ def running_trouble(error: BaseException, options: KafkaOptions, *, topic_operat
     return StopError(code, f"{options.bootstrap_servers}: {meaning}: {_brief(error)}")
 
 
-def _missing_acl(error: BaseException, options: KafkaOptions, topic_operation: str) -> StopError:
+def _missing_acl(error: BaseException, options: KafkaOptions, topic: str, topic_operation: str) -> StopError:
     match error:
         case kafka_errors.TopicAuthorizationFailedError():
-            return forbidden(options, topic_operation, f"topic {_resources(error) or options.request_topic}")
+            return forbidden(options, topic_operation, f"topic {_resources(error) or topic}")
         case kafka_errors.GroupAuthorizationFailedError():
             return forbidden(options, "Read", f"group {options.group_id}")
         case _:  # a producer gets its id where it may write to any topic at all

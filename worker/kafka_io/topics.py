@@ -31,7 +31,7 @@ def check_topics(options: KafkaOptions) -> None:
             _create(admin, missing, options)
             _check(admin, needed, options)
     except kafka_errors.KafkaError as error:
-        raise running_trouble(error, options, topic_operation="Describe") from error
+        raise running_trouble(error, options, topics=tuple(needed), topic_operation="Describe") from error
     finally:
         admin.close()
 

@@ -145,7 +145,7 @@ class TransactionalProducer(Writer):
         explained = self._explained(error)
         if isinstance(explained, StopError):
             return explained
-        return running_trouble(error, self._options, topic_operation="Write")
+        return running_trouble(error, self._options, topics=self._topics, topic_operation="Write")
 
     def _explained(self, error: Exception) -> Exception:
         if isinstance(error, _FENCED):

@@ -48,6 +48,7 @@ class Writer:
     ) -> None:
         self._options = options
         self._limits = limits
+        self._topics = (options.result_topic, options.dead_letter_topic)
         delivery_ms = int(delivery_timeout_s * 1000)
         linger_ms = int(options.linger_s * 1000)
         self._client: Any = connect(
@@ -69,7 +70,7 @@ class Writer:
             **settings,
         )
         try:
-            for topic in (options.result_topic, options.dead_letter_topic):
+            for topic in self._topics:
                 self._await_topic(topic)
         except BaseException:
             self.close(0)
@@ -130,7 +131,7 @@ class Writer:
                 Exit.TOPIC, f"{self._options.bootstrap_servers}: topic {topic} does not exist or has no leader"
             ) from error
         except kafka_errors.KafkaError as error:
-            raise running_trouble(error, self._options, topic_operation="Write") from error
+            raise running_trouble(error, self._options, topics=(topic,), topic_operation="Write") from error
 
     def _explained(self, error: Exception) -> Exception:
         if isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
@@ -140,5 +141,5 @@ class Writer:
                 "set --max-record-bytes to it, or allow DescribeConfigs on the topic",
             )
         if "AuthorizationFailed" in f"{type(error).__name__} {error}":
-            return running_trouble(error, self._options, topic_operation="Write")
+            return running_trouble(error, self._options, topics=self._topics, topic_operation="Write")
         return error

@@ -26,7 +26,7 @@ class Tail:
 
         Raises StopError where the brokers cannot be reached, or a topic is missing or may not be read.
         """
-        self._options = options
+        self._options, self._topics = options, topics
         self._client: Any = connect(
             KafkaConsumer,
             options,
@@ -47,7 +47,7 @@ class Tail:
                 self._client.position(partition)  # seeking is lazy; this asks the broker
         except KafkaError as error:
             self.close()
-            raise running_trouble(error, options) from error
+            raise running_trouble(error, options, topics=topics) from error
         except BaseException:
             self.close()
             raise
@@ -57,7 +57,7 @@ class Tail:
         try:
             fetched = self._client.poll(timeout_ms=int(timeout_s * 1000))
         except KafkaError as error:
-            raise running_trouble(error, self._options) from error
+            raise running_trouble(error, self._options, topics=self._topics) from error
         return as_records(fetched)
 
     def __enter__(self) -> Self:
