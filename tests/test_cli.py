@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -100,6 +101,15 @@ def test_an_address_where_no_broker_is_ends_in_one_line_and_a_status_of_its_own(
     assert done.returncode == Exit.UNREACHABLE
     assert done.stderr.splitlines()[-1].startswith("rerank-worker: 127.0.0.1:1: no connection within 1 s")
     assert "Traceback" not in done.stderr
+
+
+def test_the_last_line_is_json_where_the_log_is() -> None:
+    silent = ("run", "--bootstrap-servers", "127.0.0.1:1", "--connect-timeout-s", "0.5", "--http-port", "0")
+    done = _run(*silent, "--log-format", "json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == Exit.UNREACHABLE
+    assert lines[-1]["level"] == "error"
+    assert lines[-1]["message"].startswith("127.0.0.1:1: no connection within 0.5 s")
 
 
 @pytest.mark.broker

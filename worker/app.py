@@ -151,8 +151,15 @@ def serve(  # noqa: PLR0913 - everything meets here
         stack.callback(inbox.close)
         pipeline.start()
         health.watch({"the main loop": loop_pulse, "the scorer": scorer_pulse})
-        health.ready_when(lambda: None if consumer.joined else "the consumer group was not joined yet")
+        health.ready_when(lambda: _missing(consumer, loop))
         loop.run(is_stopping)
+
+
+def _missing(consumer: Consumer, loop: MainLoop) -> str | None:
+    """Return what keeps the worker from being ready."""
+    if loop.stopping:
+        return "the worker is stopping"
+    return None if consumer.joined else "the worker is no member of the consumer group"
 
 
 def _is_transactional(settings: Settings) -> bool:

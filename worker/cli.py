@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from worker import __version__
 from worker.exits import Exit, StopError
 from worker.flags import takes
+from worker.logs import last_line
 from worker.settings import Settings, group_types, in_our_words, to_toml
 from worker.tools.bench.commands import bench
 from worker.tools.letters.options import ListOptions, ReplayOptions
@@ -54,7 +55,7 @@ def run(
     settings: Settings,
     *,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the effective options as TOML, secrets masked, and exit.")
+        bool, typer.Option("--print-config", help="Print the effective options as TOML, without secrets, and exit.")
     ] = False,
 ) -> None:
     """Run the worker: read requests, rerank them, publish the results, until SIGTERM or Ctrl-C."""
@@ -206,4 +207,4 @@ def _usage(error: TyperException) -> str:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"rerank-worker: {message}\n")
+    sys.stderr.write(f"{last_line(message)}\n")

@@ -59,13 +59,19 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-_FORMATTERS = (TextFormatter, JsonFormatter)
-
-
 def line_of(logger: str, level: int, message: str) -> str:
     """Return a log line in the format that was set up, for what cannot go through a logger."""
-    ours = (handler.formatter for handler in logging.getLogger().handlers if isinstance(handler.formatter, _FORMATTERS))
-    return next(ours, TextFormatter()).format(logging.LogRecord(logger, level, "", 0, message, None, None))
+    formatter = JsonFormatter() if _is_json() else TextFormatter()
+    return formatter.format(logging.LogRecord(logger, level, "", 0, message, None, None))
+
+
+def last_line(message: str) -> str:
+    """Return the line that says why the process ends: where the log is JSON, whoever reads it can read this too."""
+    return line_of("worker", logging.ERROR, message) if _is_json() else f"rerank-worker: {message}"
+
+
+def _is_json() -> bool:
+    return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
 
 
 def set_up(options: LogOptions) -> None:

@@ -105,6 +105,11 @@ class MainLoop:
         if verdict:
             raise StopError(Exit.DEAD_LETTERS, f"{verdict}; {_ADVICE}")
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is admitted. Any thread may ask."""
+        return not self._admitting
+
     def _turn(self) -> None:
         self._pulse.beat()
         self._pipeline.check(ending=not self._admitting)

@@ -175,14 +175,12 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def to_toml(settings: Settings) -> str:
-    """Return the settings as the TOML file that would give them, secrets masked."""
+    """Return the settings as the TOML file that would give them; of secrets only that they are set."""
     lines = []
     for group in dataclasses.fields(settings):
         lines.append(f"# {group.name}")
         values = getattr(settings, group.name)
-        for field in dataclasses.fields(values):
-            value = getattr(values, field.name)
-            lines.append(f"# {field.name} is not set" if value is None else f"{field.name} = {_toml(value)}")
+        lines.extend(_toml_line(field.name, getattr(values, field.name)) for field in dataclasses.fields(values))
         lines.append("")
     return "\n".join(lines)
 
@@ -230,9 +228,15 @@ def _explain(found: Any, given: Mapping[str, _Given]) -> str:
     return f"{one.source}: {expected}{shown}"
 
 
-def _toml(value: Any) -> str:
+def _toml_line(name: str, value: Any) -> str:
+    if value is None:
+        return f"# {name} is not set"
     if isinstance(value, SecretStr):
-        return json.dumps(str(value))
+        return f"# {name} is set, and not shown"
+    return f"{name} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

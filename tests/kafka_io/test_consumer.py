@@ -234,10 +234,12 @@ def test_a_member_that_did_not_poll_may_not_commit_and_hears_that_its_partitions
     turn_until(lambda: len(reader.records) == 3, reader)
     # The client leaves the group by itself.
     turn_until(lambda: reader.consumer._client.group_metadata().state == MemberState.UNJOINED)
+    assert not reader.consumer.joined
     with pytest.raises(CommitRefused):
         reader.consumer.commit({Partition(options.request_topic, 0): 3})
     turn_until(lambda: reader.told.count("assigned") == 2, reader)
     assert reader.told == ["assigned", "lost", "assigned"]
+    turn_until(lambda: reader.consumer.joined, reader)
     turn_until(lambda: len(reader.records) == 6, reader)
     assert [record.offset for record in reader.records] == [0, 1, 2, 0, 1, 2]
 

@@ -98,6 +98,16 @@ class TestLogin:
     ) -> None:
         assert stopped(secure_broker.scram(sasl_mechanism="SCRAM-SHA-256")).code is Exit.LOGIN
 
+    def test_a_listener_without_a_login_is_a_reason_to_look_at_the_protocol(
+        self, secure_broker: SecureBroker, stopped: Callable[[KafkaOptions], StopError]
+    ) -> None:
+        address = secure_broker.kafka.address("PLAINTEXT")
+        error = stopped(
+            secure_broker.scram(bootstrap_servers=address, security_protocol="SASL_PLAINTEXT", ssl_ca_file=None)
+        )
+        assert error.code is Exit.LOGIN
+        assert "security_protocol SASL_PLAINTEXT: a listener without a login answers so" in str(error)
+
 
 @pytest.mark.apache
 class TestCertificate:

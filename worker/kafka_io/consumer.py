@@ -87,8 +87,8 @@ class Consumer:
 
     @property
     def joined(self) -> bool:
-        """Whether the group was joined. Any thread may ask."""
-        return self._joined
+        """Whether the group was joined, and has not thrown the member out since. Any thread may ask."""
+        return self._joined and not self._joins.is_thrown_out()
 
     def poll(self, timeout_s: float, max_records: int) -> list[Record]:
         """Return up to `max_records` records, each partition's in order; [] after `timeout_s` seconds or a revocation.

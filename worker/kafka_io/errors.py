@@ -44,7 +44,7 @@ def connection_trouble(causes: Sequence[BaseException], options: KafkaOptions, *
     servers = options.bootstrap_servers
     for cause in causes:
         if isinstance(cause, _LOGIN):
-            return _refused_login(_brief(cause), options)
+            return _refused_login(cause, options)
         if isinstance(cause, kafka_errors.KafkaConfigurationError):
             return StopError(Exit.USAGE, f"{servers}: the options do not fit together: {_brief(cause)}")
     if tls := _tls_trouble(causes, options):
@@ -56,7 +56,7 @@ def connection_trouble(causes: Sequence[BaseException], options: KafkaOptions, *
     hint = "check bootstrap_servers and that the broker runs"
     if any(_HUNG_UP in reason for reason in said):
         if answers >= _SURE and options.sasl_mechanism:
-            return _refused_login("it hung up during the login", options)
+            return _refused_login(None, options)
         hint = "a broker is there but hangs up; check security_protocol"
     reason = said[-1] if said else "no answer"
     return StopError(
@@ -89,7 +89,7 @@ def running_trouble(
     if isinstance(error, kafka_errors.AuthorizationError) or "AuthorizationFailedError" in str(error):
         return _missing_acl(error, options, topic, topic_operation)
     if isinstance(error, _LOGIN):
-        return _refused_login(_brief(error), options)
+        return _refused_login(error, options)
     code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
     if isinstance(error, kafka_errors.CorruptRecordError):
         meaning = f"a record of topic {topic} is corrupt; move the group's offset past it to go on"
@@ -125,9 +125,13 @@ def forbidden(options: KafkaOptions, operation: str, resource: str) -> StopError
     )
 
 
-def _refused_login(reason: str, options: KafkaOptions) -> StopError:
+def _refused_login(cause: BaseException | None, options: KafkaOptions) -> StopError:
+    """Return the error for a refused login; the cause is None where the broker merely hung up."""
     user = f" of user {options.sasl_username}" if options.sasl_username else ""
+    reason = "it hung up during the login" if cause is None else _brief(cause)
     where = "sasl_token_file" if options.sasl_token_file else "sasl_username and sasl_password"
+    if isinstance(cause, kafka_errors.IllegalSaslStateError):
+        where += f", and security_protocol {options.security_protocol}: a listener without a login answers so"
     return StopError(
         Exit.LOGIN,
         f"{options.bootstrap_servers}: the broker refused the login{user} with {options.sasl_mechanism}: "

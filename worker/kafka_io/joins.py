@@ -37,6 +37,10 @@ class Joins:
         """Whether a join was begun whose result `poll` has not taken yet."""
         return self._coordinator._join_task is not None  # noqa: SLF001
 
+    def is_thrown_out(self) -> bool:
+        """Return whether the member belongs to no generation, also because it is new. Any thread may ask."""
+        return bool(self._coordinator._generation.is_lost())  # noqa: SLF001
+
     @contextmanager
     def attended(self) -> Iterator[None]:
         """Let joins end meanwhile: around `poll`."""
@@ -59,19 +63,15 @@ class Joins:
         """Join on the client's IO thread, and return the assignment when somebody polls."""
         while self._held:
             await self._net.sleep(_LOOK_S)
-        if self._is_thrown_out():
+        if self.is_thrown_out():
             for assignor in self._coordinator._assignors.values():  # noqa: SLF001
                 assignor.member_assignment = None
         try:
             assignment = await self._do_join()
         except BaseException:
-            if self._is_thrown_out():
+            if self.is_thrown_out():
                 self._coordinator.rejoining = False
             raise
         while not self._attended:
             await self._net.sleep(_LOOK_S)
         return assignment
-
-    def _is_thrown_out(self) -> bool:
-        """Return whether the member belongs to no generation, also because it is new."""
-        return bool(self._coordinator._generation.is_lost())  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What a worker says and does before it is ready."""
+"""What a worker says and does before it is ready, and while it stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.line import Line, wait_until
+from tests.integration.line import Line, event, wait_until
 from worker.tools.children import Child, free_port
 
 if TYPE_CHECKING:
@@ -37,3 +37,14 @@ def test_a_signal_ends_a_worker_that_loads_its_model(line: Line) -> None:
     worker.until("it loads", lambda: "waiting for the gate" in worker.tail())
     assert worker.stop(grace_s=30) == 0
     assert "SIGTERM: stopping before anything was read" in worker.tail()
+
+
+@pytest.mark.broker
+def test_a_worker_that_stops_is_not_ready(line: Line) -> None:
+    slow = {"LIGHT_WORKER_EVENT_S": "0.1"}
+    worker = line.start(module="tests.integration.light_worker", environment=slow)
+    line.publish(event(number) for number in range(100))
+    worker.until("it has begun", lambda: worker.metric("rerank_events_total") > 0)
+    worker.terminate()
+    worker.until("it says so", lambda: worker.get("/readyz") == (503, "the worker is stopping\n"))
+    assert worker.wait(60) == 0
