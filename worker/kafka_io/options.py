@@ -12,7 +12,7 @@ from typing_extensions import Doc
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
-Compression = Literal["none", "gzip", "lz4", "zstd"]  # snappy needs a library that is not installed with the worker
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 _INT16, _INT32 = 2**15 - 1, 2**31 - 1  # what the protocol has room for
 _MOST_S = _INT32 // 1000  # such times travel in milliseconds
@@ -106,7 +106,9 @@ class KafkaOptions:
     delivery_timeout_s: Annotated[
         float, Gt(0), Doc("Seconds to try to publish a record, restarts of brokers included.")
     ] = 120.0
-    compression: Annotated[Compression, Doc("Compression of what is published: none, gzip, lz4 or zstd.")] = "lz4"
+    compression: Annotated[Compression, Doc("Compression of what is published: none, gzip, snappy, lz4 or zstd.")] = (
+        "lz4"
+    )
     linger_s: Annotated[float, Ge(0), Doc("Seconds that a record may wait for others, to be sent with them.")] = 0.0
     max_record_bytes: Annotated[
         int, Gt(0), Doc("Bytes of the largest record to publish; no more than the topic's max.message.bytes.")
