@@ -4,13 +4,16 @@ PYTEST_ARGS ?=
 FUZZ_EXAMPLES ?= 1000000
 BIN := .venv/bin
 
-.PHONY: demo test fuzz lint format clean
+.PHONY: demo test coverage fuzz lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
 
 test: .venv/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: .venv/.dev
+	$(BIN)/python -m tests.pure_coverage
 
 fuzz: .venv/.dev
 	$(BIN)/python -m tests.fuzz --examples $(FUZZ_EXAMPLES) $(FUZZ_ARGS)

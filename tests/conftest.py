@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # kafka-python reads its schemas, on import, with a function that Python 3.11 and 3.12 call deprecated.
@@ -19,6 +20,10 @@ with warnings.catch_warnings():
 
     from worker.kafka_io.sockets import close_sockets
     from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
+
+# An example that takes long on a busy machine is no fault.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 # The tests have clients of their own, which outlive brokers: their sockets must not warn in some later test.
 close_sockets()

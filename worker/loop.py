@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 from annotated_types import Gt
 from typing_extensions import Doc
@@ -212,6 +212,8 @@ class MainLoop:
             case "lost":  # somebody else owns them already: nothing may be committed
                 self._ledger.forget(rebalance.partitions)
                 self._metrics.remove_partitions(rebalance.partitions)
+            case _:
+                assert_never(rebalance.kind)
         self._metrics.partitions_assigned.set(len(self._ledger.partitions))
 
     def _hand_over(self, rebalance: Rebalance) -> None:

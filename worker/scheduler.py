@@ -7,7 +7,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, assert_never
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -168,6 +168,8 @@ class Scheduler:
                 return fits <= head.start
             case "passthrough":
                 return fits < head.job.limit
+            case _:
+                assert_never(self._policy)
 
     def _take(self, queue: list[_Waiting], head: _Waiting, fits: int, build: _Build) -> str:
         """Take as much of the head as goes into the batch; return what that means for the next one."""
