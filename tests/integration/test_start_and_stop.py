@@ -48,3 +48,15 @@ def test_a_worker_that_stops_is_not_ready(line: Line) -> None:
     worker.terminate()
     worker.until("it says so", lambda: worker.get("/readyz") == (503, "the worker is stopping\n"))
     assert worker.wait(60) == 0
+
+
+@pytest.mark.broker
+def test_a_worker_is_not_ready_before_its_model_is_warm_and_stays_under_its_size(line: Line) -> None:
+    worker = line.start(wait=False)
+    worker.until("it answers", lambda: worker.get("/livez")[0] == 200)
+    assert worker.get("/readyz") == (503, "the model is loading\n")
+    worker.until_ready()
+    assert "model warm" in worker.log.read_text()
+    line.publish(event(number) for number in range(200))
+    line.read(line.results, 200)
+    assert worker.metric("process_resident_memory_bytes") < 1.2e9
