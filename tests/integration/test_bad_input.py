@@ -63,13 +63,6 @@ def test_every_kind_of_bad_input_is_kept_with_its_reason_and_the_rest_is_reranke
     worker.until("all are committed", lambda: sum(filter(None, line.committed().values())) == len(BAD) + 2)
 
 
-def test_null_headers_do_not_stop_an_event(line: Line) -> None:
-    line.start()
-    # The client cannot send a null header; what it would do with one is pinned in tests/kafka_io.
-    line.publish([event(1)], headers=[("empty", b"")])
-    line.read(line.results, 1)
-
-
 @pytest.mark.apache  # the embedded broker has a limit of its own
 def test_a_record_of_10_mb_becomes_a_dead_letter_without_it_where_the_topic_refuses_that(line: Line) -> None:
     line.start()

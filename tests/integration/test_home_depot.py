@@ -1,6 +1,6 @@
 """Real queries and real products through `run`, against an offline run of transformers.
 
-60 events by default; all of them with HOME_DEPOT_EVENTS=5000, which prints the figures with `pytest -s`.
+60 events by default; 5,000 with HOME_DEPOT_EVENTS=5000. `pytest -s` shows the figures.
 """
 
 from __future__ import annotations
@@ -8,23 +8,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from itertools import cycle, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from tests.home_depot import CANDIDATES, DATA, SHARED, requests
 from tests.integration.line import sources
 
 if TYPE_CHECKING:
     from tests.integration.line import Line
 
-SHARED = Path(__file__).parent.parent.parent.parent / "shared"
-DATA = SHARED / "data" / "homedepot_train.parquet"
 MODEL = SHARED / "models" / "product-minilm-l6"
 EVENTS = int(os.environ.get("HOME_DEPOT_EVENTS", "60"))
-CANDIDATES = 30
 ONE_BY_ONE = 20  # events whose pairs are also scored without a batch
 
 pytestmark = [
@@ -32,26 +28,6 @@ pytestmark = [
     pytest.mark.timeout(120 + EVENTS),
     pytest.mark.skipif(not (DATA.exists() and MODEL.exists()), reason="needs ../shared/data and ../shared/models"),
 ]
-
-
-def _requests(count: int) -> list[dict[str, Any]]:
-    """Group the products by query, and fill up to 30 with those of other queries."""
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(DATA, columns=["product_uid", "product_title", "search_term"]).to_pylist()
-    titles = {row["product_uid"]: row["product_title"] for row in rows}
-    wanted: dict[str, list[int]] = {}
-    for row in rows:
-        wanted.setdefault(row["search_term"], []).append(row["product_uid"])
-    others = cycle(titles)
-    made = []
-    for number, (query, judged) in enumerate(islice(wanted.items(), count)):
-        chosen = dict.fromkeys(judged)
-        while len(chosen) < CANDIDATES:
-            chosen.setdefault(next(others))
-        products = [{"id": str(uid), "fields": {"title": titles[uid]}} for uid in list(chosen)[:CANDIDATES]]
-        made.append({"request_id": f"h{number}", "query": query, "candidates": products, "budget_ms": 600_000})
-    return made
 
 
 class Offline:
@@ -79,11 +55,11 @@ class Offline:
 
 
 def test_every_list_of_real_queries_comes_back_with_the_scores_of_an_offline_run(line: Line) -> None:
-    requests = _requests(EVENTS)
-    assert len(requests) == EVENTS
+    wanted = requests(EVENTS)
+    assert len(wanted) == EVENTS
     worker = line.start(model=MODEL, dtype="float32")
     began_s = time.monotonic()
-    sent = line.publish(requests)
+    sent = line.publish(wanted)
     worker.until("all are done", lambda: worker.metric("rerank_events_total") == EVENTS, timeout_s=60 + EVENTS)
     took_s = time.monotonic() - began_s
     found = line.read(line.results, EVENTS)
@@ -91,7 +67,7 @@ def test_every_list_of_real_queries_comes_back_with_the_scores_of_an_offline_run
     results = {(result := json.loads(record.value))["request_id"]: result for record in found}
     offline = Offline()
     worst = 0.0
-    for number, request in enumerate(requests):
+    for number, request in enumerate(wanted):
         ranking = results[request["request_id"]]["ranking"]
         ids = [candidate["id"] for candidate in request["candidates"]]
         assert sorted(each["id"] for each in ranking) == sorted(ids)
