@@ -90,20 +90,23 @@ def running_trouble(
         return _missing_acl(error, options, topic, topic_operation)
     if isinstance(error, _LOGIN):
         return _refused_login(error, options)
-    code, meaning = Exit.CRASH, f"Kafka failed with {type(error).__name__}"
-    if isinstance(error, kafka_errors.CorruptRecordError):
-        meaning = f"a record of topic {topic} is corrupt; move the group's offset past it to go on"
-    elif isinstance(error, _UNREACHABLE):
-        code, meaning = Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
-    elif isinstance(error, kafka_errors.UnsupportedCodecError):
-        code, meaning = Exit.USAGE, f"topic {topic} has a compression that cannot be read"
-    elif isinstance(error, kafka_errors.InvalidSessionTimeoutError):
-        between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
-        code, meaning = (
-            Exit.USAGE,
-            f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s",
-        )
+    code, meaning = _meaning(error, options, topic)
     return StopError(code, f"{options.bootstrap_servers}: {meaning}: {_brief(error)}")
+
+
+def _meaning(error: BaseException, options: KafkaOptions, topic: str) -> tuple[Exit, str]:
+    match error:
+        case kafka_errors.CorruptRecordError():
+            return Exit.CRASH, f"a record of topic {topic} is corrupt; move the group's offset past it to go on"
+        case kafka_errors.UnsupportedCodecError():
+            return Exit.USAGE, f"topic {topic} has a compression that cannot be read"
+        case kafka_errors.InvalidSessionTimeoutError():
+            between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
+            return Exit.USAGE, f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s"
+        case _ if isinstance(error, _UNREACHABLE):
+            return Exit.UNREACHABLE, "a broker could not be reached at the address that it advertises"
+        case _:
+            return Exit.CRASH, f"Kafka failed with {type(error).__name__}"
 
 
 def _missing_acl(error: BaseException, options: KafkaOptions, topic: str, topic_operation: str) -> StopError:
