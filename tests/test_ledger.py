@@ -80,6 +80,15 @@ def test_reading_that_has_come_further_is_committed_where_all_that_was_received_
     assert ledger.committable() == {P0: 9}  # it is read again
 
 
+def test_reading_that_has_come_further_is_not_committed_beside_transactions() -> None:
+    ledger = Ledger()
+    ledger.assign([P0])
+    for ticket in _opened(ledger, P0, 5):
+        ledger.settle(ticket, done=True, committed=True)
+    ledger.advance({P0: 9})
+    assert ledger.committable() == {}
+
+
 def test_reading_that_has_come_further_in_a_partition_that_is_being_given_up_is_not_committed() -> None:
     ledger = Ledger()
     ledger.assign([P0])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class _Assignment:
     """One stay of a partition with this worker: an epoch."""
 
-    __slots__ = ("committed", "epoch", "last_s", "live", "open", "position", "tickets", "wanted")
+    __slots__ = ("committed", "epoch", "in_transactions", "last_s", "live", "open", "position", "tickets", "wanted")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -24,6 +24,7 @@ class _Assignment:
         self.open = 0  # tickets that have not ended
         self.position: int | None = None  # the next offset to read after everything up to here is done
         self.committed: int | None = None
+        self.in_transactions = False  # it is committed with the outcomes, and in no other way
         self.last_s: float | None = None  # when the last one that was received was made
 
 
@@ -145,6 +146,7 @@ class Ledger:
         while assignment.tickets and assignment.tickets[0].done:
             assignment.position = assignment.tickets.popleft().next_offset
         if committed:
+            assignment.in_transactions = True
             assignment.committed = assignment.position
 
     def open_count(self, partitions: Iterable[Partition]) -> int:
@@ -163,10 +165,14 @@ class Ledger:
         """Note where reading has come to: what was not received on the way, such as the end of a transaction, is none.
 
         It counts where everything that was received is done. Before a first record is done, committing waits for it.
+        Where offsets are committed in transactions they are in these alone: a commit beside them could come late, and
+        lead back behind a transaction.
         """
         for partition, position in positions.items():
             assignment = self._assigned.get(partition)
-            if assignment and assignment.wanted and not assignment.tickets and assignment.position is not None:
+            if assignment is None or assignment.position is None or assignment.in_transactions:
+                continue
+            if assignment.wanted and not assignment.tickets:
                 assignment.position = max(assignment.position, position)
 
     def committable(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
