@@ -1,6 +1,7 @@
 """`rerank-worker` with a model that is ready at once and takes a fixed time: everything else in it is real.
 
 LIGHT_WORKER_FAULT makes every fifth transaction fail: at a `send`, or `before the commit` or `after the commit`.
+LIGHT_WORKER_EVENT_S is what an event takes.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from worker.model.rows import Rows
     from worker.settings import Settings
 
-EVENT_S = 0.002
+EVENT_VARIABLE = "LIGHT_WORKER_EVENT_S"
+_EVENT_S = float(os.environ.get(EVENT_VARIABLE, "0.002"))
 
 
-class _Encoder:
+class Encoder:
     """Makes each pair one token, by which it can be scored."""
 
     def encode(self, query: str, texts: list[str]) -> Pairs:
@@ -69,7 +71,7 @@ class _Flight:
 
     def wait(self) -> list[np.ndarray]:
         scored = self._work.finish()
-        time.sleep(EVENT_S * (len(self._rows.bounds) - 1))
+        time.sleep(_EVENT_S * (len(self._rows.bounds) - 1))
         self.tokens, self.padding = scored.tokens, scored.padding
         for row, error in sorted(scored.failures.items()):
             self.failures.setdefault(int(np.searchsorted(self._rows.bounds, row, side="right")) - 1, error)
@@ -80,8 +82,8 @@ class _Model:
     name, activation, device, overlaps = ModelName("light", "1"), "sigmoid", "cpu", False
     cache, score_cache = TokenCache(0), None
 
-    def pair_encoder(self) -> _Encoder:
-        return _Encoder()
+    def pair_encoder(self) -> Encoder:
+        return Encoder()
 
     def launch(self, batch: list[Slice]) -> _Flight:
         return _Flight(batch)
