@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
+from queue import Queue
 from typing import TYPE_CHECKING
 
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from tests.faults.proxy import Proxy, Weather
 from worker.tools.brokers import ApacheKafka
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _PROPERTIES = {
@@ -38,6 +41,24 @@ class Cluster(ApacheKafka):
             home, brokers=brokers, folder=folder, proxied=proxied, properties={**_PROPERTIES, **(properties or {})}
         )
         self._copies = brokers
+        self._doors: Queue[Proxy] = Queue()
+
+    def open_doors(self, doors: Mapping[str, Proxy]) -> None:
+        """Have these proxies lead to the listeners of the same names. The cluster runs already."""
+        for name, proxy in doors.items():
+            proxy.target = int(self.address(name).rpartition(":")[2])
+            self._doors.put(proxy)
+
+    @contextmanager
+    def door(self) -> Iterator[Proxy]:
+        """Have a proxy for oneself, as good as new at the end."""
+        proxy = self._doors.get(timeout=60)
+        try:
+            yield proxy
+        finally:
+            proxy.weather = Weather()
+            proxy.reset()
+            self._doors.put(proxy)
 
     def make_topic(self, stem: str, *, partitions: int = 1, settings: Mapping[str, str] | None = None) -> str:
         """Make a topic whose records bear the broker's time, and return its unique name."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.cluster import Cluster
-from tests.faults.stage import Stage
+from tests.faults.proxy import Proxy
+from tests.faults.stage import AT_ONCE, Stage
 from tests.faults.table import Table
 
 if TYPE_CHECKING:
@@ -40,8 +42,14 @@ def stage(request: pytest.FixtureRequest, broker_logs: Path) -> Stage:
 
 @pytest.fixture(scope="session")
 def cluster(apache_kafka_home: Path, broker_logs: Path) -> Iterator[Cluster]:
-    """One broker, which trials share."""
-    with Cluster(apache_kafka_home, broker_logs / "fault-broker") as running:
+    """One broker, which trials share, with as many doors as there are trials at once."""
+    doors = {f"DOOR_{number}": Proxy(seed=number) for number in range(AT_ONCE)}
+    proxied = {name: [proxy.port] for name, proxy in doors.items()}
+    with ExitStack() as stack:
+        for proxy in doors.values():
+            stack.enter_context(proxy)
+        running = stack.enter_context(Cluster(apache_kafka_home, broker_logs / "fault-broker", proxied=proxied))
+        running.open_doors(doors)
         yield running
 
 

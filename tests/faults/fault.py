@@ -23,7 +23,7 @@ class Fault:
 
     `inject` returns when the fault is over. `plan` is what the workers do to themselves. `exits` are the statuses with
     which they may end by it, besides being killed and being asked to. What has no outcome `patience_s` after the bound
-    counts as lost.
+    counts as lost. With `by_proxy` the workers come to the broker through a proxy of their own, `trial.proxy`.
     """
 
     name: str
@@ -37,3 +37,4 @@ class Fault:
     requests: Callable[[int], Request] = mixed
     burst: int = 20
     patience_s: float = 20.0
+    by_proxy: bool = False

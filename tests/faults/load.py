@@ -61,6 +61,7 @@ class Load:
         self._sent: list[Any] = []
         self._resting = False
         self._turn = threading.Lock()
+        self._bursts = threading.Event()
         self._over = threading.Event()
         self._producer = KafkaProducer(
             bootstrap_servers=servers, delivery_timeout_ms=int(_KEPT_FOR_S * 1000), max_block_ms=int(_KEPT_FOR_S * 1000)
@@ -70,6 +71,12 @@ class Load:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def await_burst(self) -> None:
+        """Return when the broker has acknowledged one burst more."""
+        self._bursts.clear()
+        self._bursts.wait(_KEPT_FOR_S)
+        self._producer.flush(_KEPT_FOR_S)
 
     def rest(self) -> None:
         """Send nothing until `go_on`; return when all that was sent is acknowledged."""
@@ -101,6 +108,7 @@ class Load:
                 if not self._resting:
                     for _ in range(self._burst):
                         self._send()
+                    self._bursts.set()
 
     def _send(self) -> None:
         number = next(self._numbers)

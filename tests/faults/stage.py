@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.faults.history import Delivery
     from tests.faults.table import Table
 
-_AT_ONCE = 6  # trials, on two cores
+AT_ONCE = 6  # trials, on two cores
 _MOST_SHOWN = 5  # violations of an invariant
 
 
@@ -44,13 +44,13 @@ class Stage:
                 return list(self._conclusion(trial))
 
         tries = [(fault, delivery, number) for number in range(self.runs) for fault, delivery in self._rows(faults)]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             self._check(pool.submit(attempt, *each) for each in tries)
 
     def run_together(self, cluster: Cluster, fault: Fault, inject: Callable[[], None]) -> None:
         """Try a fault of the cluster itself, on all deliveries at once. Raises AssertionError as `run` does."""
         for number in range(self.runs):
-            with ExitStack() as stack, ThreadPoolExecutor(_AT_ONCE) as pool:
+            with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as pool:
                 trials = [
                     stack.enter_context(self._trial(cluster, fault, delivery, number))
                     for _, delivery in self._rows([fault])
@@ -68,7 +68,7 @@ class Stage:
                 fault.inject(trial)
                 return trial.finish()
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             return dict(zip((fault.name for fault in faults), pool.map(attempt, faults), strict=True))
 
     def _rows(self, faults: Iterable[Fault]) -> list[tuple[Fault, Delivery]]:

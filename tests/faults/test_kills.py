@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.broker, pytest.mark.timeout(1800)]
 
-BACK_S = 15.0  # a second to start, the session of the dead one, and a slow machine
+BACK_S = 30.0  # a second to start, the session of the dead one, and a slow machine
 KILLS = 2  # of a trial
 
 
