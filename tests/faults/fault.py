@@ -24,6 +24,7 @@ class Fault:
     `inject` returns when the fault is over. `plan` is what the workers do to themselves. `exits` are the statuses with
     which they may end by it, besides being killed and being asked to. What has no outcome `patience_s` after the bound
     counts as lost. With `by_proxy` the workers come to the broker through a proxy of their own, `trial.proxy`.
+    Without `exact_scores` duplicates need only agree in their order, since a batch moves a real model's logits a bit.
     """
 
     name: str
@@ -38,3 +39,4 @@ class Fault:
     burst: int = 20
     patience_s: float = 20.0
     by_proxy: bool = False
+    exact_scores: bool = True

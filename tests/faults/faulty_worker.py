@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.faults import journal, points
-from tests.faults.bad_models import spoil
-from tests.faults.broken_workers import break_as_told
-from tests.integration import light_worker
-from worker import cli
+from tests.faults.clock import mend_sleep
+
+mend_sleep()
+
+from tests.faults import journal, points  # noqa: E402 - a module may keep the sleep that it finds
+from tests.faults.bad_models import spoil  # noqa: E402
+from tests.faults.broken_workers import break_as_told  # noqa: E402
+from tests.integration import light_worker  # noqa: E402
+from worker import cli  # noqa: E402
 
 MODULE = "tests.faults.faulty_worker"
+MODEL_VARIABLE = "FAULTS_MODEL"  # `shipped`: the one that is given, instead of the light one
 
 
 def _prepare() -> None:
@@ -20,11 +25,12 @@ def _prepare() -> None:
     kept.attend()
     if plan := points.Plan.read(os.environ):
         points.arm(plan, kept, path)
-    spoil()
+    if os.environ.get(MODEL_VARIABLE) != "shipped":
+        light_worker.install()
+        spoil()
     break_as_told()
 
 
 if __name__ == "__main__":
-    light_worker.install()
     _prepare()
     cli.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
@@ -9,7 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
+from tests.faults.history import Place
 from tests.integration.bad_input import BAD
 from tests.integration.line import event
 
@@ -54,11 +57,12 @@ class Load:
     """Sends `burst` requests at once, twice a second, until it is stopped: now there is work in hand, and now none."""
 
     def __init__(self, servers: str, topic: str, make: Callable[[int], Request] = mixed, *, burst: int) -> None:
+        self.make = make
         self._topic = topic
-        self._make = make
         self._numbers = itertools.count()
         self._burst = burst
         self._sent: list[Any] = []
+        self._times_ms: dict[Place, int] = {}
         self._resting = False
         self._turn = threading.Lock()
         self._bursts = threading.Event()
@@ -72,17 +76,27 @@ class Load:
         """Begin."""
         self._thread.start()
 
+    def times_ms(self) -> dict[Place, int]:
+        """Return when the broker appended each request that it has acknowledged."""
+        for future in self._sent[len(self._times_ms) :]:
+            if not future.succeeded():
+                break  # it is asked for again
+            sent = future.value
+            self._times_ms[Place(sent.partition, sent.offset)] = sent.timestamp
+        return self._times_ms
+
     def await_burst(self) -> None:
         """Return when the broker has acknowledged one burst more."""
         self._bursts.clear()
         self._bursts.wait(_KEPT_FOR_S)
         self._producer.flush(_KEPT_FOR_S)
 
-    def rest(self) -> None:
-        """Send nothing until `go_on`; return when all that was sent is acknowledged."""
+    def rest(self) -> int:
+        """Send nothing until `go_on`; return how many requests were sent, when all are acknowledged."""
         with self._turn:
             self._resting = True
         self._producer.flush(_KEPT_FOR_S)
+        return len(self._sent)
 
     def go_on(self) -> None:
         """Send again."""
@@ -98,12 +112,13 @@ class Load:
     def close(self) -> None:
         """Give up what is left."""
         self._over.set()
-        self._producer.close(0)
+        with contextlib.suppress(KafkaTimeoutError):  # its own flush, of what nobody waits for any more
+            self._producer.close(0)
 
     def _run(self) -> None:
         due_s = time.monotonic()
         while not self._over.wait(max(0.0, due_s - time.monotonic())):
-            due_s += _PAUSE_S
+            due_s = max(due_s + _PAUSE_S, time.monotonic())  # what could not be sent is not made up for
             with self._turn:
                 if not self._resting:
                     for _ in range(self._burst):
@@ -112,7 +127,7 @@ class Load:
 
     def _send(self) -> None:
         number = next(self._numbers)
-        request = self._make(number)
+        request = self.make(number)
         headers = [(ENDS_AS, request.ends_as.encode())]
         key = f"key {number * 7 % _KEYS}".encode()
         self._sent.append(self._producer.send(self._topic, request.value, key, headers))

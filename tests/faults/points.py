@@ -43,7 +43,7 @@ _COMMITS = ("OffsetCommitRequest", "EndTxnRequest")
 
 
 class Plan(NamedTuple):
-    """What happens at a point: at its `passes`-th pass, in the first so many processes of one place.
+    """What happens at a point: at its `passes`-th pass, in the first `times` processes of one place.
 
     `stall_s` is how long the thread then stands still; None: the process dies, by SIGKILL.
     """

@@ -72,10 +72,12 @@ def _consumer(servers: str, isolation: str) -> KafkaConsumer:
     )
 
 
-def outcome_of(record: ConsumerRecord, kind: Kind, topic_age: int = 0) -> Outcome:
+def outcome_of(record: ConsumerRecord, kind: Kind, topic_age: int = 0, *, exact_scores: bool = True) -> Outcome:
     """Return what a record of the result or the dead-letter topic says."""
     if kind == "result":
         result = json.loads(record.value)
+        if not exact_scores:
+            result["ranking"] = [each["id"] for each in result["ranking"]]
         source = Place(result["source"]["partition"], result["source"]["offset"])
         shared: Any = [{name: result[name] for name in sorted(result) if name not in _OWN_OF_A_RESULT}, record.headers]
         shown = result["outcome"]

@@ -13,40 +13,47 @@ _LOOK_S = 0.1
 _BACK_OFF_S = 0.3
 _PROBE_S = 0.5
 _FAILURES = 2  # of /livez in a row
+_GRACE_S = 30.0
 _OK = 200
 
 
 class Supervisor(threading.Thread):
-    """Keeps a worker running, from the thread that started it, until told to let it go."""
+    """Keeps a worker running until told to let it go. The worker lives no longer than this thread."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(name=f"supervisor of {worker.log.stem}", daemon=True)
         self.worker = worker
-        self.statuses: list[int] = []  # with which it has ended
+        self.statuses: list[int] = []  # with which it has ended before its last time
+        self.last_status: int | None = None
+        self.killed = False  # whether its last end was meant to be one without grace
         self.probing = True
         self._over = threading.Event()
+        self._grace_s = _GRACE_S
         self._failures = 0
         self._live = False  # whether this process has ever been
         self._probe_due_s = 0.0
 
     def run(self) -> None:
-        """Start the worker, and again and again."""
+        """Start the worker, and again and again; then stop it."""
         while not self._over.is_set():
             self.worker.start()
             self._live, self._failures = False, 0
             while self.worker.running and not self._over.wait(_LOOK_S):
                 if self.probing and time.monotonic() >= self._probe_due_s:
                     self._probe()
-            if not self.worker.running:
-                self._note_end()
+            status = self.worker.exit_status
+            if status is not None:
+                self.statuses.append(status)
                 self._over.wait(_BACK_OFF_S)
+        self.last_status = self.worker.stop(grace_s=self._grace_s)
 
-    def let_go(self, *, grace_s: float = 20.0) -> int | None:
-        """Start it no more: SIGTERM, and SIGKILL after `grace_s`; return the last status of the worker."""
+    def let_go(self, *, grace_s: float = _GRACE_S) -> int | None:
+        """Start it no more: SIGTERM, and SIGKILL after `grace_s`; return the worker's last status."""
+        if not self._over.is_set():
+            self._grace_s, self.killed = grace_s, grace_s == 0
         self._over.set()
-        status = self.worker.stop(grace_s=grace_s)
         self.join()
-        return status
+        return self.last_status
 
     def _probe(self) -> None:
         self._probe_due_s = time.monotonic() + _PROBE_S
@@ -56,8 +63,3 @@ class Supervisor(threading.Thread):
         self._failures = self._failures + 1 if failed else 0
         if self._failures >= _FAILURES and self.probing:
             self.worker.kill()
-
-    def _note_end(self) -> None:
-        status = self.worker.exit_status
-        if status is not None:
-            self.statuses.append(status)

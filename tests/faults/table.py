@@ -87,7 +87,7 @@ class Table:
 
 def _mark(row: Row, invariant: str, delivery: Delivery) -> str:
     if not applies(invariant, delivery):
-        return "not promised"
+        return "n/a"
     if not row.runs:
         return "not tried"
     broken = row.broken[invariant]

@@ -48,13 +48,17 @@ _OPTIONS: dict[str, Any] = {
 class Trial:
     """A run of a fault: `begin`, then the fault, then `finish`; `close` in any case."""
 
-    def __init__(self, fault: Fault, delivery: Delivery, cluster: Cluster, folder: Path, chance: Random) -> None:
+    def __init__(
+        self, fault: Fault, delivery: Delivery, cluster: Cluster, folder: Path, chance: Random, *, kills: int = 0
+    ) -> None:
         folder.mkdir(parents=True)
         self.fault = fault
         self.delivery: Delivery = delivery
         self.cluster = cluster
         self.chance = chance
+        self.kills = kills  # how many, where the fault is to kill
         self.line = Line(cluster.bootstrap_servers, cluster.make_topic, folder, partitions=PARTITIONS)
+        self._plan = fault.plan and fault.plan._replace(times=kills if fault.plan.stall_s is None else 1)
         self.supervisors: list[Supervisor] = []
         self.outcomes: list[Outcome] = []
         self.topic_age = 0
@@ -62,6 +66,7 @@ class Trial:
         self.sent = 0
         self.load = Load(cluster.bootstrap_servers, self.line.requests, fault.requests, burst=fault.burst)
         self._reader = self._new_reader()
+        self._seen: set[tuple[str, int, int, int]] = set()  # records, of which a new reader comes by again
         self._stack = ExitStack()
         self.proxy = self._stack.enter_context(cluster.door()) if fault.by_proxy else None
 
@@ -86,7 +91,7 @@ class Trial:
         environment = {
             journal.VARIABLE: str(self.journal(number)),
             EVENT_VARIABLE: str(_EVENT_S),
-            **(self.fault.plan.environment() if self.fault.plan else {}),
+            **(self._plan.environment() if self._plan else {}),
             **given.get("environment", {}),
         }
         supervisor = Supervisor(Worker(self.line, number, {**given, "environment": environment}, MODULE))
@@ -98,19 +103,29 @@ class Trial:
         """Return the file of a worker's journal."""
         return self.line.folder / f"journal-{number}"
 
-    def until(self, what: str, holds: Callable[[], bool], timeout_s: float = 60) -> None:
+    def until(self, what: str, holds: Callable[[], bool], timeout_s: float = 120) -> None:
         """Wait until something holds, reading what comes out meanwhile. Raises AssertionError after `timeout_s`."""
 
         def look() -> bool:
-            self._look()
+            self.look()
             return holds()
 
         wait_until(f"{what}; the workers said:\n{{}}", look, timeout_s, detail=self.tails)
 
-    def until_more(self, count: int = _BACK, timeout_s: float = 60) -> None:
+    def until_more(self, count: int = _BACK, timeout_s: float = 120) -> None:
         """Wait until so many outcomes have been published from now on."""
         since_ms = now_ms()
         self.until(f"{count} outcomes more", lambda: self._since(since_ms) >= count, timeout_s)
+
+    def until_all(self, count: int) -> None:
+        """Wait until so many requests have an outcome."""
+        self.until(f"{count} requests are done", lambda: len({each.source for each in self.outcomes}) >= count)
+
+    def read_new_results(self) -> None:
+        """Read the result topic from its beginning: it was made anew."""
+        self._reader.close()
+        self.topic_age += 1
+        self._reader = self._new_reader()
 
     def finish(self) -> Findings:
         """Let the workers come to themselves, have them stop, and return what the checker says."""
@@ -127,7 +142,7 @@ class Trial:
 
     def ends(self) -> Counter[int]:
         """Return the statuses with which workers have ended before they were to."""
-        return Counter(status for supervisor in self.supervisors for status in supervisor.statuses)
+        return Counter(status for each in self.supervisors for status in (*each.statuses, each.last_status or 0))
 
     def strange_ends(self) -> list[str]:
         """Return what was said by workers that ended in a way that the fault does not explain."""
@@ -137,6 +152,10 @@ class Trial:
             f"a worker ended with status {status}; it said:\n{supervisor.worker.tail()}"
             for supervisor in self.supervisors
             for status in set(supervisor.statuses) - known
+        ] + [
+            f"a worker did not stop in time when it was asked to; it said:\n{supervisor.worker.tail()}"
+            for supervisor in self.supervisors
+            if supervisor.last_status == KILLED and not supervisor.killed
         ]
 
     def close(self) -> None:
@@ -161,15 +180,20 @@ class Trial:
     def _try_until(self, holds: Callable[[], bool]) -> None:
         give_up_s = time.monotonic() + self.fault.bound_s + self.fault.patience_s
         while not holds() and time.monotonic() < give_up_s:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Read what has come out."""
         for record in self._reader.take():
             self._add(record)
 
     def _add(self, record: Any) -> None:
         kind: Kind = "result" if record.topic == self.line.results else "dead letter"
-        self.outcomes.append(outcome_of(record, kind, self.topic_age))
+        age = self.topic_age if kind == "result" else 0
+        place = (kind, age, record.partition, record.offset)
+        if place not in self._seen:
+            self._seen.add(place)
+            self.outcomes.append(outcome_of(record, kind, age, exact_scores=self.fault.exact_scores))
 
     def _history(self, lifted_ms: int) -> History:
         servers, line = self.cluster.bootstrap_servers, self.line
