@@ -2,9 +2,11 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 FUZZ_EXAMPLES ?= 1000000
+FAULT_RUNS ?= 5
+MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz lint format clean
+.PHONY: demo test coverage fuzz faults soak lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -17,6 +19,12 @@ coverage: .venv/.dev
 
 fuzz: .venv/.dev
 	$(BIN)/python -m tests.fuzz --examples $(FUZZ_EXAMPLES) $(FUZZ_ARGS)
+
+faults: .venv/.dev
+	$(BIN)/python -m pytest tests/faults -m faults --fault-runs $(FAULT_RUNS) --fault-table docs/faults.md $(PYTEST_ARGS)
+
+soak: .venv/.dev
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

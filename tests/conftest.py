@@ -41,8 +41,11 @@ def _kafka_home() -> Path | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI insist on Apache Kafka."""
+    """Let CI insist on Apache Kafka, and `make faults` run its suite for longer (tests/faults)."""
     parser.addoption("--need-apache", action="store_true", help="fail, not skip, what needs Apache Kafka")
+    parser.addoption("--fault-runs", type=int, default=1, help="how often each fault is tried")
+    parser.addoption("--fault-seed", type=int, help="what the random parts of faults begin with")
+    parser.addoption("--fault-table", help="a Markdown file to put the table of the faults into")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

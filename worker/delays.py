@@ -8,14 +8,13 @@ from collections import deque
 class Delays:
     """The last delays, in seconds. One thread observes, any may read what they amount to.
 
-    `usual_s` is what nine of ten stay below, `long_s` what 99 of 100 do; both are 0 before the first.
+    `long_s` is what 99 of 100 stay below, 0 before the first.
     """
 
     _KEPT = 200
     _UPDATE_EVERY = 10  # sorting costs more than all else that happens to an event here
 
     def __init__(self) -> None:
-        self.usual_s = 0.0
         self.long_s = 0.0
         self._last: deque[float] = deque(maxlen=self._KEPT)
         self._observed = 0
@@ -26,5 +25,4 @@ class Delays:
         self._observed += 1
         if self._observed % self._UPDATE_EVERY == 0 or self._observed < self._UPDATE_EVERY:
             ordered = sorted(self._last)
-            self.usual_s = ordered[int(0.9 * len(ordered))]
             self.long_s = ordered[int(0.99 * len(ordered))]

@@ -22,19 +22,25 @@ from worker import app, cli
 from worker.costs import CostModel
 from worker.jobs import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
+from worker.model.halving import HalvingWork
+from worker.model.rows import rows_of
 from worker.model.token_cache import TokenCache
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from worker.jobs import Slice
     from worker.metrics import Metrics
+    from worker.model.rows import Rows
     from worker.settings import Settings
 
-EVENT_S = float(os.environ.get("LIGHT_WORKER_EVENT_S", "0.002"))
+EVENT_VARIABLE = "LIGHT_WORKER_EVENT_S"
+_EVENT_S = float(os.environ.get(EVENT_VARIABLE, "0.002"))
 SLOWNESS = 100
 SLOW_FILE = Path(os.environ["LIGHT_WORKER_SLOW_FILE"]) if "LIGHT_WORKER_SLOW_FILE" in os.environ else None
 
 
-class _Encoder:
+class Encoder:
     """Makes each pair one token, by which it can be scored."""
 
     def encode(self, query: str, texts: list[str]) -> Pairs:
@@ -43,33 +49,51 @@ class _Encoder:
         return Pairs(ids, np.arange(count + 1, dtype=np.int64), np.ones(count, dtype=np.int32))
 
 
+class Forward:
+    """What stands for the network: a pair's logit is what its one token says. It is wrapped to make it fail."""
+
+    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Take all rows at once."""
+        yield np.arange(len(rows))
+
+    def forward(self, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+        """Return the logits of the chosen rows, float32 (rows,)."""
+        logits: np.ndarray = (rows.ids[rows.starts[chosen]] % 1000 / 1000).astype(np.float32)
+        return logits
+
+    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+        """Return how many tokens that computes."""
+        return int(rows.lengths[chosen].sum())
+
+
 class _Flight:
-    padding = 0
+    """A batch on its way through the worker's own halving, which is what deals with a failure."""
 
     def __init__(self, batch: list[Slice]) -> None:
-        self._batch = batch
+        self._rows = rows_of(batch)
+        self._work: HalvingWork[np.ndarray] = HalvingWork(Forward(), self._rows)
         self.failures: dict[int, Exception] = {}
-        self.tokens = sum(stop - start for _, start, stop in batch)
+        self.tokens = self.padding = 0
 
     def is_done(self) -> bool:
         return False
 
     def wait(self) -> list[np.ndarray]:
+        scored = self._work.finish()
         slow = SLOW_FILE is not None and SLOW_FILE.exists()
-        time.sleep(EVENT_S * len(self._batch) * (SLOWNESS if slow else 1))
-        scores = []
-        for job, start, stop in self._batch:
-            assert job.pairs is not None
-            scores.append((job.pairs.ids[start:stop] % 1000 / 1000).astype(np.float32))
-        return scores
+        time.sleep(_EVENT_S * (len(self._rows.bounds) - 1) * (SLOWNESS if slow else 1))
+        self.tokens, self.padding = scored.tokens, scored.padding
+        for row, error in sorted(scored.failures.items()):
+            self.failures.setdefault(int(np.searchsorted(self._rows.bounds, row, side="right")) - 1, error)
+        return [scored.logits[start:stop] for start, stop in itertools.pairwise(self._rows.bounds)]
 
 
 class _Model:
     name, activation, device, overlaps = ModelName("light", "1"), "sigmoid", "cpu", False
     cache, score_cache = TokenCache(0), None
 
-    def pair_encoder(self) -> _Encoder:
-        return _Encoder()
+    def pair_encoder(self) -> Encoder:
+        return Encoder()
 
     def warm_thread(self) -> None:
         pass
@@ -107,8 +131,13 @@ def _fail_often(fault: str) -> None:
         TransactionalProducer.commit = failing_commit  # type: ignore[assignment, method-assign]
 
 
-if __name__ == "__main__":
+def install() -> None:
+    """Have the worker load this model."""
     app._load_model = _load
+
+
+if __name__ == "__main__":
+    install()
     if fault := os.environ.get("LIGHT_WORKER_FAULT"):
         _fail_often(fault)
     cli.main()

@@ -80,7 +80,7 @@ class Score:
             except EndOfChannelError:
                 ended, arrived = True, []
             for job in arrived:
-                self._scheduler.add(job, self._delays.usual_s)
+                self._scheduler.add(job, self._delays.long_s)
             self._sweep(publishing)
             while self._flying and self._flying[0].flight.is_done():
                 self._land(self._flying.popleft(), publishing)

@@ -4,29 +4,35 @@ from collections.abc import Mapping, Sequence
 
 HOST = "127.0.0.1"
 
-# Every listener speaks the protocol that it is named after; brokers talk to each other over PLAINTEXT.
+# A listener speaks the protocol that it is named after, one of another name PLAINTEXT, as the brokers do among them.
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
-def server_properties(
-    number: int, *, ports: Mapping[str, int], controllers: Sequence[int], data: str, extra: Mapping[str, str]
+def server_properties(  # noqa: PLR0913 - each is a keyword
+    number: int,
+    *,
+    ports: Mapping[str, int],
+    advertised: Mapping[str, int],
+    controllers: Sequence[int],
+    data: str,
+    extra: Mapping[str, str],
 ) -> str:
     """Return the properties file of broker `number` (from 1), which is a controller too.
 
-    `ports` are those of its listeners, `controllers` the controller ports of all brokers, `data` its folder.
+    `ports` are those of its listeners, `advertised` those that clients are told where they differ, `controllers` the
+    controller ports of all brokers, `data` its folder.
     """
-    clients = ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items())
-    protocols = ",".join(f"{name}:{name}" for name in _PROTOCOLS)
+    protocols = {name: name if name in _PROTOCOLS else "PLAINTEXT" for name in ("CONTROLLER", *ports)}
     copies = min(3, len(controllers))
     in_sync = max(1, copies - 1)
     properties = {
         "process.roles": "broker,controller",
         "node.id": number,
         "controller.quorum.voters": ",".join(f"{i}@{HOST}:{port}" for i, port in enumerate(controllers, 1)),
-        "listeners": f"{clients},CONTROLLER://{HOST}:{controllers[number - 1]}",
-        "advertised.listeners": clients,
+        "listeners": f"{_addresses(ports)},CONTROLLER://{HOST}:{controllers[number - 1]}",
+        "advertised.listeners": _addresses({**ports, **advertised}),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,{protocols}",
+        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": data,
         "offsets.topic.replication.factor": copies,
@@ -45,3 +51,7 @@ def server_properties(
         **extra,
     }
     return "".join(f"{name}={value}\n" for name, value in properties.items())
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items())

@@ -134,10 +134,11 @@ class EmbeddedBroker(Broker):
 class ApacheKafka(Broker):
     """Apache Kafka from `home`, a folder laid out as its release (`bin/`, `libs/`): brokers that are controllers too.
 
-    `listeners` are security protocols; PLAINTEXT is always among them, and is where brokers meet. `users` maps the
-    names of SCRAM-SHA-512 users to passwords. `properties` are added to every broker's file. `java_options` are what
-    KAFKA_OPTS is where it is not set; the default saves a third of the start, and is slow in the long run. It needs
-    Java 17.
+    `listeners` are security protocols; PLAINTEXT is always among them, and is where brokers meet. `proxied` are
+    listeners more, PLAINTEXT too, with the port of each broker that clients are told instead of its own: something
+    listens there that passes on to `address`. `users` maps the names of SCRAM-SHA-512 users to passwords. `properties`
+    are added to every broker's file. `java_options` are what KAFKA_OPTS is where it is not set; the default saves a
+    third of the start, and is slow in the long run. It needs Java 17.
     """
 
     def __init__(  # noqa: PLR0913 - each is a keyword with a default
@@ -146,6 +147,7 @@ class ApacheKafka(Broker):
         *,
         brokers: int = 1,
         listeners: Sequence[str] = ("PLAINTEXT",),
+        proxied: Mapping[str, Sequence[int]] | None = None,
         users: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         java_options: str = "-XX:TieredStopAtLevel=1",
@@ -155,13 +157,14 @@ class ApacheKafka(Broker):
         self.home = home
         self._java_options = java_options
         self._count = brokers
-        self._listeners = ("PLAINTEXT", *(name for name in listeners if name != "PLAINTEXT"))
+        self._proxied = dict(proxied or {})
+        self._listeners = ("PLAINTEXT", *(name for name in listeners if name != "PLAINTEXT"), *self._proxied)
         self._users = dict(users or {})
         self._properties = dict(properties or {})
         self._listener_ports: dict[str, list[int]] = {}
 
     def address(self, listener: str) -> str:
-        """Return the bootstrap servers of one listener, named by its security protocol."""
+        """Return the addresses at which the brokers listen, of one listener: a security protocol, or a proxied one."""
         return ",".join(f"{HOST}:{port}" for port in self._listener_ports[listener])
 
     def _prepare(self) -> None:
@@ -178,6 +181,7 @@ class ApacheKafka(Broker):
             properties = server_properties(
                 number,
                 ports={name: ports[number - 1] for name, ports in self._listener_ports.items()},
+                advertised={name: ports[number - 1] for name, ports in self._proxied.items()},
                 controllers=controllers,
                 data=str(self._data / str(number)),
                 extra=self._properties,
