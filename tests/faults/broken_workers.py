@@ -26,9 +26,9 @@ VARIABLE = "FAULTS_DEFECT"
 def _commits_what_it_received() -> None:
     opened, received = Ledger.open, dict[Any, int]()
 
-    def noting_open(ledger: Ledger, partition: Partition, offset: int) -> Ticket | None:
+    def noting_open(ledger: Ledger, partition: Partition, offset: int, *given: Any) -> Ticket | None:
         received[partition] = offset + 1
-        return opened(ledger, partition, offset)
+        return opened(ledger, partition, offset, *given)
 
     def committable(ledger: Ledger, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
         del partitions
