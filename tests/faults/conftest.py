@@ -24,10 +24,21 @@ _TABLE = pytest.StashKey[Table]()
 _DISK_MB = 64
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_clients() -> None:
+@pytest.fixture
+def _quiet_clients() -> Iterator[None]:
     """Keep out of a report what the suite's own clients say of brokers that were killed under them."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("kafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(before)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_faults(request: pytest.FixtureRequest) -> None:
+    """Quiet the clients of tests that break something, and of no others."""
+    if request.node.get_closest_marker("faults"):
+        request.getfixturevalue("_quiet_clients")
 
 
 @pytest.fixture(scope="session")
