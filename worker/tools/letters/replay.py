@@ -44,6 +44,7 @@ def replay(settings: Settings, options: ReplayOptions) -> None:
         else:
             with Outlets(kafka, options.to) as outlets:
                 signals = StopSignals()
+                signals.finish_first()
                 signals.install()
                 Sending(topic, outlets, choice, options).run(signals.asked)
 
