@@ -88,11 +88,15 @@ class CostModel:
             self._follow(seconds / fitted)
         self._gram *= self._keep
         self._moment *= self._keep
-        if not 0 < fitted * self.level * self._ODD < seconds and not 0 < seconds * self._ODD < fitted * self.level:
+        if not self._is_odd(seconds, fitted * self.level):
             self._add(features, seconds / self.level)
         self._observed += 1
         if self._observed % self._REFIT_EVERY == 0:
             self._shape = _fit(self._gram + self._prior[0], self._moment + self._prior[1])
+
+    def _is_odd(self, seconds: float, expected: float) -> bool:
+        low, high = sorted((seconds, expected))
+        return 0 < low * self._ODD < high  # 0 is expected before anything was fitted
 
     def _follow(self, ratio: float) -> None:
         self._ratios.append(ratio)
