@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kafka.coordinator.base import MemberState
 
+from tests.damage import spoil, stored_batches
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import StopError
 from worker.jobs import Partition
@@ -195,19 +196,12 @@ def test_a_corrupt_record_is_named_with_the_topic_that_was_read(kafka: ApacheKaf
     with Producer(options) as producer:
         producer.send(options.result_topic, None, b"to be broken too", (), lambda _: None)
         assert producer.flush(10)
-    _break(kafka, options.result_topic, b"to be broken too")
+    (segment,) = kafka.folder.glob(f"data/1/{options.result_topic}-0/*.log")
+    (batch,) = stored_batches(segment)
+    spoil(segment, batch)
     elsewhere = replace(options, request_topic="rerank-requests")
     with (
         Tail(elsewhere, (options.result_topic,), from_beginning=True) as tail,
         pytest.raises(StopError, match=f"a record of topic {options.result_topic} is corrupt"),
     ):
         tail.poll(30)
-
-
-def _break(kafka: ApacheKafka, topic: str, value: bytes) -> None:
-    (segment,) = kafka.folder.glob(f"data/1/{topic}-0/*.log")
-    content = segment.read_bytes()
-    assert content.count(value) == 1
-    with segment.open("r+b") as file:
-        file.seek(content.index(value))
-        file.write(value.upper())
