@@ -12,7 +12,7 @@ demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -m "not faults" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 coverage: .venv/.dev
 	$(BIN)/python -m tests.pure_coverage

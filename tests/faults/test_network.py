@@ -22,7 +22,7 @@ FOR_S = 5.0  # longer than the session of a member
 BACK_S = 60.0
 BACK_FROM_SILENCE_S = 90.0  # the client waits for an answer for 30 s before it gives a connection up
 SPOILED = 6  # frames
-CORRUPT = frozenset({Exit.CRASH, Exit.DELIVERY})  # a record that was read, or one that was sent
+SPOILT = frozenset({Exit.CORRUPT, Exit.DELIVERY})  # a record was read spoilt, twice; or one was sent so
 
 
 def _proxy(trial: Trial) -> Proxy:
@@ -69,7 +69,7 @@ FAULTS = [
     Fault(name="half-open connections", by_proxy=True, inject=_half_open, bound_s=BACK_FROM_SILENCE_S),
     Fault(name="latency", by_proxy=True, inject=_slow, bound_s=BACK_S),
     Fault(name="connection resets", by_proxy=True, inject=_reset, bound_s=BACK_S),
-    Fault(name="byte flips", by_proxy=True, inject=_flip, bound_s=BACK_S, exits=CORRUPT),
+    Fault(name="byte flips", by_proxy=True, inject=_flip, bound_s=BACK_S, exits=SPOILT),
     Fault(name="truncated frames", by_proxy=True, inject=_cut, bound_s=BACK_S),
 ]
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WITH_WORKERS = ("stream", "budget", "capacity", "delivery")
 WITH_A_BROKER = ("host", *WITH_WORKERS)
 ALL = ("scorer", *WITH_A_BROKER)
+# Longer than a bench itself waits for a worker or a result, so that it says what did not come.
+_PATIENCE_S = 240
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +92,7 @@ def bench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         text=True,
         capture_output=True,
-        timeout=110,
+        timeout=_PATIENCE_S,
         env=environment(),
         cwd=folder,
     )

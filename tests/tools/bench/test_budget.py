@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.broker
 def test_every_process_is_measured_with_and_without_a_scheduler(
     measure: Callable[..., dict[str, Any]], tmp_path: Path
