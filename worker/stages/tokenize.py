@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class StageOptions:
     """How the stages are staffed."""
 
-    tokenizer_threads: Annotated[int, Gt(0), Doc("Threads that decode and tokenize.")] = 2
+    tokenizer_threads: Annotated[int, Gt(0), Doc("Threads that decode and tokenize.")] = 3
 
 
 class Tokenize:
