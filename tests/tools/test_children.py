@@ -122,3 +122,8 @@ def test_a_free_port_is_free_and_below_those_of_outgoing_connections() -> None:
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert 1024 < port < first_outgoing
     assert not wait_for_port(port, deadline_s=time.monotonic() + 0.01)
+
+
+def test_no_port_is_given_twice() -> None:
+    ports = [free_port() for _ in range(400)]
+    assert len(set(ports)) == len(ports)

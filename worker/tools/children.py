@@ -25,22 +25,26 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 _FIRST_PORT, _LAST_PORT = 10_000, 32_000
 _TAIL_LINES = 15
+_given_ports: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 on which nothing listens.
+    """Return a TCP port of 127.0.0.1 on which nothing listens, and another one each time.
 
     It lies below the range that the kernel gives to outgoing connections: a client that keeps calling a stopped broker
     at a port of that range can be connected to itself, and then holds the port when the broker comes back.
     """
     while True:
         port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - not a secret
+        if port in _given_ports:
+            continue  # it may be about to be listened on
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        _given_ports.add(port)
         return port
 
 
