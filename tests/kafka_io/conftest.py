@@ -81,7 +81,11 @@ def secure_broker(apache_kafka_home: Path, broker_logs: Path) -> Iterator[Secure
             f'{login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";'
         ),
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(certificates.broker_keystore),
+        "ssl.keystore.location": str(certificates.keystore("broker")),
+        "listener.name.expired.ssl.keystore.location": str(certificates.keystore("expired-broker")),
+        "listener.security.protocol.map": (
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,EXPIRED:SSL"
+        ),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(certificates.ca),
         "listener.name.ssl.ssl.client.auth": "required",
@@ -89,7 +93,11 @@ def secure_broker(apache_kafka_home: Path, broker_logs: Path) -> Iterator[Secure
         "super.users": "User:ANONYMOUS",
     }
     kafka = ApacheKafka(
-        apache_kafka_home, listeners=("SASL_SSL", "SSL"), users=USERS, properties=properties, folder=folder / "broker"
+        apache_kafka_home,
+        listeners=("SASL_SSL", "SSL", "EXPIRED"),
+        users=USERS,
+        properties=properties,
+        folder=folder / "broker",
     )
     with kafka:
         with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:

@@ -137,6 +137,27 @@ class TestCertificate:
         assert error.code is Exit.CERTIFICATE
         assert "does not accept the worker's certificate" in str(error)
 
+    def test_an_expired_certificate_of_the_broker_is_named_as_that(
+        self, secure_broker: SecureBroker, stopped: Callable[[KafkaOptions], StopError]
+    ) -> None:
+        error = stopped(secure_broker.mutual_tls(bootstrap_servers=secure_broker.kafka.address("EXPIRED")))
+        assert error.code is Exit.CERTIFICATE
+        assert "the broker's certificate is not trusted" in str(error)
+        assert "certificate has expired" in str(error)
+
+    def test_an_expired_certificate_of_the_worker_is_not_accepted(
+        self, secure_broker: SecureBroker, stopped: Callable[[KafkaOptions], StopError]
+    ) -> None:
+        certificates = secure_broker.certificates
+        error = stopped(
+            secure_broker.mutual_tls(
+                ssl_cert_file=certificates.certificate("expired-client"),
+                ssl_key_file=certificates.key("expired-client"),
+            )
+        )
+        assert error.code is Exit.CERTIFICATE
+        assert "does not accept the worker's certificate; see whether it has expired" in str(error)
+
     def test_tls_with_a_broker_that_does_not_speak_it(
         self, secure_broker: SecureBroker, stopped: Callable[[KafkaOptions], StopError]
     ) -> None:

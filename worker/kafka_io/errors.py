@@ -23,7 +23,8 @@ _TLS = (
     ("CERTIFICATE_VERIFY_FAILED", "the broker's certificate is not trusted"),
     ("CERTIFICATE_REQUIRED", "the broker asks for a client certificate; set ssl_cert_file"),
     ("CERTIFICATE_EXPIRED", "the broker says that the worker's certificate has expired"),
-    ("CERTIFICATE_UNKNOWN", "the broker does not accept the worker's certificate"),
+    # What Kafka's brokers say of any that they do not trust, also of one that has expired.
+    ("CERTIFICATE_UNKNOWN", "the broker does not accept the worker's certificate; see whether it has expired"),
     ("BAD_CERTIFICATE", "the broker does not accept the worker's certificate"),
     ("UNKNOWN_CA", "the broker does not trust the worker's certificate"),
     ("WRONG_VERSION_NUMBER", "the broker does not speak TLS at this port; check security_protocol"),
