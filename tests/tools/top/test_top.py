@@ -117,6 +117,19 @@ def test_on_a_terminal_it_goes_on_until_ctrl_c_and_sees_a_worker_end(line: Line)
     os.close(ours)
 
 
+def test_in_a_pipe_each_look_is_printed_and_a_reader_that_has_seen_enough_ends_it() -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    with subprocess.Popen(
+        command("top", nobody, "--interval", "0.1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        seen = [process.stdout.readline().decode() for _ in range(9)]
+        assert sum(nobody in line for line in seen) > 1
+        process.stdout.close()
+        assert (process.wait(20), process.stderr.read()) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

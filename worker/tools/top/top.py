@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
 import time
@@ -17,7 +19,7 @@ from worker.tools.top.scrapes import Scraper
 from worker.tools.top.tables import screen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import RenderableType
 
@@ -55,11 +57,15 @@ def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
 
 
 def _watch(scraper: Scraper, console: Console, interval_s: float) -> None:
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+    """Show each look in the place of the last one; below it where the output is no terminal."""
+    with contextlib.ExitStack() as stack:
+        show: Callable[[RenderableType], None] = console.print
+        if console.is_terminal:
+            live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
+            show = functools.partial(live.update, refresh=True)
         while True:
             due_s = time.monotonic() + interval_s
-            scrapes = scraper.scrape()
-            live.update(_framed(scrapes, console, interval_s), refresh=True)
+            show(_framed(scraper.scrape(), console, interval_s))
             time.sleep(max(0.0, due_s - time.monotonic()))
 
 
