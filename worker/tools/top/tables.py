@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -128,8 +128,8 @@ def _partitions(scrapes: Sequence[Scrape], limit: int) -> Table:
 def _outcomes(scrapes: Sequence[Scrape]) -> Table:
     """Return how events ended since the workers began, and how fast they do so now; dead letters among them."""
     table = _table("<outcome", "<reason", "events/s", "events", "share")
-    totals: Counter[tuple[str, str]] = Counter()
-    rates: Counter[tuple[str, str]] = Counter()
+    totals: defaultdict[tuple[str, str], float] = defaultdict(float)
+    rates: defaultdict[tuple[str, str], float] = defaultdict(float)
     for scrape in scrapes:
         for name in (_EVENTS, _LETTERS):
             for labels, value in scrape.reading.series(name) if scrape.reading else ():

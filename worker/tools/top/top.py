@@ -32,6 +32,14 @@ _BESIDE_PARTITIONS = 20  # lines of the screen that everything else takes with o
 _FEWEST = 3
 
 
+class _Output(Console):
+    """Ends the command well, which the library would call failed, where the reader, `head` for one, has seen enough."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
+        raise SystemExit(Exit.OK)
+
+
 def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
     """Show the workers at these addresses until Ctrl-C, or once: what they did in one interval.
 
@@ -42,7 +50,7 @@ def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
             Exit.USAGE, f"--interval: expected {_SHORTEST_S:g} to {_LONGEST_S:g} seconds, got {interval_s:g}"
         )
     scraper = Scraper(addresses(urls), _TIMEOUT_S)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    console = _Output(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     try:
         if once:
             scraper.scrape()
@@ -52,8 +60,6 @@ def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
             _watch(scraper, console, interval_s)
     except KeyboardInterrupt:
         return
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
 
 
 def _watch(scraper: Scraper, console: Console, interval_s: float) -> None:
