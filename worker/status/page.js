@@ -36,7 +36,7 @@ function figures(status) {
   $("oldest").textContent = `oldest ${lag ? duration(oldest_s) : "–"}${paused}`;
   $("legend").textContent =
     `Rates and quantiles are of the last ${duration(status.window_s)}. Latency is from a record’s timestamp to the ` +
-    `acknowledgement: p99 is the dark line, p50 the pale one; the dashed one is the budget of events that name none` +
+    `acknowledgement: p99 is the strong line, p50 the faint one; the dashed one is the budget of events that name none` +
     `${status.budget_s === null ? "" : ` (${duration(status.budget_s)})`}.`;
 }
 

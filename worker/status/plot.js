@@ -71,13 +71,15 @@ function plot(id, status, scale, lines, { area = false, limit = null, label }) {
   const x = (age_s) => width * (1 - Math.min(age_s / status.span_s, 1));
   const y = (value) => height * (1 - scale.at(value));
   const drawn = [];
+  const labels = []; // above the lines
   for (const [value, text] of scale.ticks) {
     drawn.push(element("line", { class: "grid", x1: 0, x2: width, y1: y(value), y2: y(value) }));
-    if (value !== 0) drawn.push(element("text", { x: 0, y: y(value) + 12 }, text));
+    const below = y(value) + 12; // a line at the bottom has its value above it: below it are the times
+    if (value !== 0) labels.push(element("text", { x: 0, y: below > height ? y(value) - 4 : below }, text));
   }
   if (limit !== null) {
     drawn.push(element("line", { class: "limit", x1: 0, x2: width, y1: y(limit), y2: y(limit) }));
-    drawn.push(element("text", { class: "limit", x: width, y: y(limit) - 4, "text-anchor": "end" }, "budget"));
+    labels.push(element("text", { class: "limit", x: 0, y: y(limit) - 4 }, "budget"));
   }
   for (const [key, kind] of lines) {
     const path = trace(points, key, x, y);
@@ -90,5 +92,5 @@ function plot(id, status, scale, lines, { area = false, limit = null, label }) {
   drawn.push(element("text", { x: width, y: height + AXIS_PX - 3, "text-anchor": "end" }, "now"));
   svg.setAttribute("viewBox", `0 0 ${width} ${height + AXIS_PX}`);
   svg.setAttribute("aria-label", label);
-  svg.replaceChildren(...drawn);
+  svg.replaceChildren(...drawn, ...labels);
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -41,7 +41,9 @@ def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
         words = name.startswith("<")
-        table.add_column(name.removeprefix("<"), justify="left" if words else "right", overflow="fold")
+        # Only a state may be long, and takes the lines that it needs.
+        justify: Literal["left", "right"] = "left" if words else "right"
+        table.add_column(name.removeprefix("<"), justify=justify, overflow="fold", no_wrap=name != "<state")
     return table
 
 
