@@ -16,7 +16,7 @@ LAYERS = (
         *("delays", "costs", "batch", "scheduler", "ranking"),
     ),
     ("model",),
-    ("kafka_io", "dead_letters", "server"),
+    ("kafka_io", "dead_letters", "status", "server"),
     ("delivery", "transactions"),
     ("stages", "gauges", "loop"),
     ("settings", "flags", "watched", "app"),

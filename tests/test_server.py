@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import struct
 import threading
+import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from worker.exits import Exit, StopError
+from worker.jobs import ModelName, Partition
 from worker.metrics import Metrics
 from worker.pipeline import Pulse
 from worker.server import Health, HttpServer, ServerOptions
@@ -31,7 +34,8 @@ class Server(HttpServer):
     """Says when a request has failed."""
 
     def __init__(self, health: Health) -> None:
-        super().__init__(ServerOptions(http_host="127.0.0.1", http_port=0), Metrics(["tombstone"]).registry, health)
+        self.metrics = Metrics(["tombstone"])
+        super().__init__(ServerOptions(http_host="127.0.0.1", http_port=0), self.metrics.registry, health)
         self.failed = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -87,8 +91,67 @@ def test_a_worker_lives_while_its_threads_advance(server: Server, health: Health
     assert _get(server, "/livez") == (503, "the scorer has not advanced for 61.0 s\n")
 
 
+def test_the_page_comes_with_its_policy_and_is_never_kept(server: Server) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10) as reply:
+        assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+        assert (reply.headers["Cache-Control"], reply.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+        assert reply.read().startswith(b"<!doctype html>")
+
+
+def test_the_status_is_what_the_metrics_say_and_nothing_of_the_options(server: Server) -> None:
+    metrics = server.metrics
+    metrics.name_build("1.2.3", ModelName("a/model", "abc"), "cpu", "float32")
+    metrics.default_budget.set(0.3)
+    metrics.events.labels("partial", "no_time").inc(4)
+    metrics.add_partitions([Partition("requests", 1), Partition("requests", 0)])
+    metrics.lag_records.labels("requests", 1).set(7)
+    metrics.lag_seconds.labels("requests", 1).set(1.5)
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/status.json", timeout=10) as reply:
+        assert (reply.headers["Content-Type"], reply.headers["Cache-Control"]) == ("application/json", "no-store")
+        status = json.load(reply)
+    assert status.keys() == {
+        *("state", "why", "build", "uptime_s", "budget_s", "span_s", "window_s", "points", "paused"),
+        *("partitions", "events", "dead_letters", "deadlines"),
+    }
+    assert status["build"] == {
+        "version": "1.2.3",
+        "model": "a/model",
+        "revision": "abc",
+        "device": "cpu",
+        "dtype": "float32",
+    }
+    assert (status["state"], status["why"], status["budget_s"]) == ("starting", "the model is loading", 0.3)
+    assert {"outcome": "partial", "reason": "no_time", "count": 4} in status["events"]
+    assert status["partitions"] == [
+        {"topic": "requests", "partition": 0, "lag_records": 0, "lag_s": 0},
+        {"topic": "requests", "partition": 1, "lag_records": 7, "lag_s": 1.5},
+    ]
+    assert status["uptime_s"] > 0
+
+
+def test_the_server_remembers_the_last_minutes_by_itself(server: Server) -> None:
+    give_up_s = time.monotonic() + 30
+    while len(json.loads(_get(server, "/status.json")[1])["points"]) < 2:
+        assert time.monotonic() < give_up_s
+        time.sleep(0.1)
+
+
+def test_a_worker_that_was_ready_is_not_starting_any_more(health: Health) -> None:
+    missing: list[str | None] = ["the scorer is warming up"]
+    draining: list[bool] = [False]
+    health.ready_when(lambda: missing[-1], is_draining=lambda: draining[-1])
+    assert health.state() == ("starting", "the scorer is warming up")
+    missing.append(None)
+    assert health.state() == ("ready", None)
+    missing.append("the worker is no member of the consumer group")
+    assert health.state() == ("not ready", "the worker is no member of the consumer group")
+    draining.append(True)
+    assert health.state()[0] == "draining"
+
+
 def test_an_unknown_path_says_what_there_is(server: Server) -> None:
-    assert _get(server, "/") == (404, "expected /metrics, /livez or /readyz\n")
+    assert _get(server, "/nowhere") == (404, "expected /, /status.json, /metrics, /livez or /readyz\n")
 
 
 def test_a_port_that_is_taken_is_one_clear_error(server: Server, health: Health) -> None:

@@ -58,10 +58,11 @@ def run(settings: Settings) -> None:
     for name in unknown_variables(os.environ):
         log.warning("%s is not an option; it is ignored", name)
     metrics = Metrics(REASONS)
+    metrics.default_budget.set(settings.events.default_budget_ms / 1000)
     health = Health(settings.server.live_limit_s)
     server = HttpServer(settings.server, metrics.registry, health)
     server.start()
-    log.info("serving /metrics, /livez and /readyz on port %d", server.port)
+    log.info("serving /metrics, /livez, /readyz and the status page on port %d", server.port)
     with contextlib.closing(server):
         check_topics(settings.kafka)
         model, costs = _load_model_apart(settings, metrics)
@@ -162,7 +163,7 @@ def serve(  # noqa: PLR0913 - everything meets here
         pipeline.start()
         watchdog.start(watched(settings, pulses, commit_age_s))
         health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
-        health.ready_when(lambda: _missing(score, consumer, loop))
+        health.ready_when(lambda: _missing(score, consumer, loop), is_draining=lambda: loop.stopping)
         loop.run(is_stopping)
 
 

@@ -106,6 +106,23 @@ def watch(
     watch_results(settings, style=style, top=top, count=count, from_beginning=from_beginning)
 
 
+@app.command()
+def top(
+    *,
+    urls: Annotated[
+        list[str], typer.Argument(metavar="URL...", help="Addresses of workers, such as http://127.0.0.1:9464.")
+    ],
+    once: Annotated[
+        bool, typer.Option("--once", help="Print what they do in one interval as plain text, and end.")
+    ] = False,
+    interval: Annotated[float, typer.Option(metavar="X", help="Seconds from one look to the next.")] = 5.0,
+) -> None:
+    """Show what workers do, as their /metrics say: rates, latencies, lag and outcomes, until Ctrl-C."""
+    from worker.tools.top.top import top as show_top
+
+    show_top(urls, once=once, interval_s=interval)
+
+
 @app.command("dead-letters")
 @takes("kafka", own=ListOptions)
 def dead_letters(settings: Settings, own: ListOptions) -> None:

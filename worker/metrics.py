@@ -74,6 +74,7 @@ class Metrics:
         self.pairs = counter("pairs", "Pairs of query and candidate that were scored.")
         self.tokens = counter("tokens", "Tokens sent through the model: real ones, and padding.", "kind")
         self.deadlines = counter("deadlines", "Events published, by whether their latency budget was met.", "met")
+        self.default_budget = gauge("default_budget_seconds", "Latency budget of the events that name none.")
         self.event_latency = histogram(
             "event_latency_seconds",
             "From a record's timestamp to the acknowledgement of its result or dead letter.",

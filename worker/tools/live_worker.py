@@ -71,11 +71,7 @@ class LiveWorker:
     def page(self, path: str) -> tuple[int, str]:
         """Return the status and the text of a page; (0, "") where nothing listens yet."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as reply:  # noqa: S310 - always http, and our own
-                return reply.status, reply.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+            return read_page(self.url + path)
         except OSError:
             return 0, ""
 
@@ -99,6 +95,16 @@ class LiveWorker:
                 )
             time.sleep(_PAUSE_S)
         return answer
+
+
+def read_page(url: str, timeout_s: float = 5) -> tuple[int, str]:
+    """Return the status and the text of a worker's page. Raises OSError where nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as reply:  # noqa: S310 - the callers give http addresses
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 def _reason(last_lines: str) -> str:

@@ -1,0 +1,1 @@
+"""`rerank-worker top`: what one or several workers do, in a terminal."""
