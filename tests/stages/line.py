@@ -37,6 +37,7 @@ class Flight:
     """A batch whose second slice fails."""
 
     tokens, padding = 7, 1
+    device_s: float | None = None
 
     def is_done(self) -> bool:
         return False
