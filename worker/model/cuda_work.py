@@ -28,7 +28,7 @@ class CudaWork(TorchWork):
 
     def is_done(self) -> bool:
         """Return whether the device has come to the end of its queue for this batch."""
-        return bool(self._ended.query())
+        return bool(self._ended.query())  # type: ignore[no-untyped-call]
 
     def finish(self) -> Scored:
         """Return the logits once the device has sent them back, and how long it was at it."""

@@ -62,7 +62,8 @@ class TorchVarlen:
         parts = (laid.ids, laid.types, laid.positions, laid.firsts, _bounds(laid), np.arange(len(chosen) + 1))
         staged = staging(sum(map(len, parts)), self._device)
         np.concatenate(parts, out=staged.numpy(), casting="unsafe")
-        ids, types, positions, firsts, bounds, numbers = send(staged, self._device).split([*map(len, parts)])
+        sent = torch.split(send(staged, self._device), [*map(len, parts)])
+        ids, types, positions, firsts, bounds, numbers = sent
         return Stream(
             ids=ids,
             types=types,

@@ -35,7 +35,10 @@ def scorer(settings: Settings, own: ScorerOptions) -> None:
     from worker.tools.bench.shapes import bench_shapes
 
     with stoppable():
-        (bench_shapes if own.shapes else bench_scorer)(settings, own)
+        if own.shapes:
+            bench_shapes(settings, own)
+        else:
+            bench_scorer(settings, own)
 
 
 @bench.command()
