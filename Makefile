@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak lint format clean
+.PHONY: demo test coverage fuzz faults soak measure-gpu lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -26,6 +26,9 @@ faults: .venv/.dev
 soak: .venv/.dev
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
+measure-gpu: .venv/.dev
+	$(BIN)/python -m tests.measure_gpu figures $(GPU_ARGS)
+
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,4 +47,4 @@ clean:
 	touch $@
 
 .venv/.demo: extras := demo
-.venv/.dev: extras := demo,bench,openvino,dev
+.venv/.dev: extras := demo,bench,gpu,openvino,dev

@@ -31,6 +31,7 @@ OWNERS = {
     "transformers": {"model", "training"},
     "tokenizers": {"model", "training"},
     "openvino": {"model"},
+    "pynvml": {"model"},
     "kafka": {"kafka_io", "tools"},
     "http": {"server"},
     "threading": {"cli", "channel", "pipeline", "signals", "watchdog", "server", "model", "kafka_io", "tools"},

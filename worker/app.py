@@ -88,8 +88,11 @@ def _load_model_apart(settings: Settings, metrics: Metrics) -> tuple[CrossEncode
 def _load_model(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, CostModel]:
     """Return the model, warm, and what the warm-up says of its costs."""
     from worker.model.cross_encoder import load_model
+    from worker.model.nvml import open_gpu
 
     model = load_model(settings.model)
+    if (gpu := open_gpu(model.device)) is not None:
+        metrics.show_gpu(model.device, gpu.utilization, gpu.memory_used, gpu.memory_total)
     costs = CostModel(settings.costs, [(Load(time.tokens, time.squares), time.seconds) for time in model.warm_up()])
     metrics.name_build(__version__, model.name, model.device, model.dtype)
     log.info("model warm")

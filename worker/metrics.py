@@ -12,7 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from worker.jobs import ModelName, Partition
 
@@ -137,6 +137,13 @@ class Metrics:
             "How far the model moved a list: Spearman's footrule, 0 as it came, 1 reversed.",
             (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
         )
+        self.gpu_utilization = gauge(
+            "gpu_utilization_ratio", "Share of the time in which a kernel ran, as the GPU's driver says.", "device"
+        )
+        self.gpu_memory_used = gauge(
+            "gpu_memory_used_bytes", "Memory of the GPU in use, by whatever process.", "device"
+        )
+        self.gpu_memory_total = gauge("gpu_memory_total_bytes", "Memory that the GPU has.", "device")
         self.build = Info("rerank_build", "What runs here.", registry=registry)
         self._create_series(dead_letter_reasons)
 
@@ -152,6 +159,18 @@ class Metrics:
                 "python": platform.python_version(),
             }
         )
+
+    def show_gpu(
+        self,
+        device: str,
+        utilization: Callable[[], float],
+        memory_used: Callable[[], float],
+        memory_total: Callable[[], float],
+    ) -> None:
+        """Begin the series of a GPU, which is asked whenever the metrics are read."""
+        self.gpu_utilization.labels(device).set_function(utilization)
+        self.gpu_memory_used.labels(device).set_function(memory_used)
+        self.gpu_memory_total.labels(device).set_function(memory_total)
 
     def count_cache(self, cache: str, *, hits: int, misses: int) -> None:
         """Bring the look-ups of a cache up to its own totals, which only grow. For one thread."""

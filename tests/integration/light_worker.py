@@ -74,6 +74,7 @@ class _Flight:
         self._work: HalvingWork[np.ndarray] = HalvingWork(Forward(), self._rows)
         self.failures: dict[int, Exception] = {}
         self.tokens = self.padding = 0
+        self.device_s: float | None = None
 
     def is_done(self) -> bool:
         return False

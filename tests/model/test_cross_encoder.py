@@ -108,6 +108,12 @@ def test_warm_up_times_real_shapes_up_to_a_long_pair(bert: Path) -> None:
     assert all(took.seconds > 0 for took in times)
 
 
+def test_warm_up_of_a_gpu_has_batches_that_fill_it(bert: Path) -> None:
+    model = load(bert)
+    model.overlaps = True
+    assert max(took.pairs for took in model.warm_up()) == 256
+
+
 def test_a_model_that_gives_nan_is_refused_by_its_warm_up(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.model.conftest import load
-from worker.model import flat_encoder, torch_backend
+from worker.model import flat_attention, torch_backend
+from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder
 from worker.model.rows import Rows
 from worker.model.torch_backend import make_backend
@@ -22,7 +23,7 @@ from worker.model.torch_padded import TorchPadded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from worker.model.flat_encoder import Stream
+    from worker.model.flat_stream import Stream
 
 VOCABULARY = 50
 LENGTHS = st.lists(st.integers(1, 60), max_size=40)
@@ -121,14 +122,15 @@ def _model(**settings: Any) -> Any:
     return transformers.AutoModelForSequenceClassification.from_config(config).eval()
 
 
-@pytest.mark.parametrize("block", [1, 20_000, flat_encoder._BLOCK_WEIGHTS])
+@pytest.mark.parametrize("block", [1, 20_000, flat_attention._BLOCK_WEIGHTS])
 @pytest.mark.parametrize("activation", ["gelu", "relu", "gelu_new"])
 def test_logits_are_those_of_padded_batches(block: int, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flat_encoder, "_BLOCK_WEIGHTS", block)  # long pairs only, blocks of a few pairs, one block
+    monkeypatch.setattr(flat_attention, "_BLOCK_WEIGHTS", block)  # long pairs only, blocks of a few pairs, one block
     model = _model(hidden_act=activation)
     rows = _rows(*([7] * 12 + [40] * 30 + list(range(1, 60))))
     padded = TorchPadded(model, pad_id=0, token_types=True).start(rows).finish()
-    flat = TorchFlat(FlatEncoder(model), token_types=True, pass_tokens=700).start(rows).finish()
+    encoder = FlatEncoder(model, BlockAttention(torch.float32))
+    flat = TorchFlat(encoder, token_types=True, pass_tokens=700).start(rows).finish()
     np.testing.assert_allclose(flat.logits, padded.logits, rtol=1e-5, atol=1e-5)
     assert np.ptp(padded.logits) > 0.1
 

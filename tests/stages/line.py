@@ -37,6 +37,7 @@ class Flight:
     """A batch whose second slice fails."""
 
     tokens, padding = 7, 1
+    device_s: float | None = None
 
     def is_done(self) -> bool:
         return False
@@ -128,7 +129,13 @@ def tokenize(
     return list(scoring), list(publishing)
 
 
-def score(model: Model, *jobs: Job, batch_tokens: int = 100, on_overload: OnOverload = "score") -> list[Job]:
+def score(
+    model: Model,
+    *jobs: Job,
+    batch_tokens: int = 100,
+    on_overload: OnOverload = "score",
+    metrics: Metrics | None = None,
+) -> list[Job]:
     scoring: Channel[Job] = Channel()
     publishing: Channel[Job] = Channel()
     for job in jobs:
@@ -137,7 +144,8 @@ def score(model: Model, *jobs: Job, batch_tokens: int = 100, on_overload: OnOver
     loaded: Any = model
     costs = CostModel(CostOptions(), [])
     scheduler = Scheduler(BatchLimits(on_overload=on_overload), batch_tokens, costs)
-    Score(scheduler, costs, loaded, Metrics(REASONS), pulse=Pulse(), delays=Delays()).run(scoring, publishing)
+    shown = metrics or Metrics(REASONS)
+    Score(scheduler, costs, loaded, shown, pulse=Pulse(), delays=Delays()).run(scoring, publishing)
     publishing.close()
     return list(publishing)
 

@@ -29,6 +29,7 @@ BATCH_TOKENS = 4_000
 
 class Flight:
     tokens, padding = 0, 0
+    device_s: float | None = None
 
     def __init__(self, device: Device, batch: list[Slice], ends_s: float) -> None:
         self._device = device

@@ -94,6 +94,21 @@ def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for()
     assert happened == ["launch", "launch", "wait", "launch", "wait", "wait"]
 
 
+def test_a_device_with_a_clock_says_itself_how_long_it_was_busy() -> None:
+    class Clocked(Model):
+        def launch(self, batch: list[Slice]) -> Flight:
+            flight = super().launch(batch)
+            flight.device_s = 100.0
+            return flight
+
+    for model, least, most in ((Clocked(), 200.0, 200.0), (Model(), 0.0, 100.0)):
+        metrics = Metrics(REASONS)
+        score(model, making.job(10), making.job(10, offset=1), batch_tokens=10, metrics=metrics)
+        busy_s = metrics.registry.get_sample_value("rerank_device_busy_seconds_total")
+        assert busy_s is not None
+        assert least <= busy_s <= most
+
+
 def test_the_scorer_allows_for_what_a_batch_is_predicted_to_take() -> None:
     scoring: Channel[Job] = Channel()
     publishing: Channel[Job] = Channel()

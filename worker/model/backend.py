@@ -20,12 +20,14 @@ class NonFiniteLogitError(Exception):
 class Scored:
     """The logits of n rows, float32 (n,): NaN where a row could not be scored, and `failures` says why.
 
-    `tokens` are those of the rows, `padding` those that were computed beside them.
+    `tokens` are those of the rows, `padding` those that were computed beside them. `device_s` is how long the device
+    was at it by its own clock, where it has one.
     """
 
     logits: np.ndarray
     tokens: int
     padding: int = 0
+    device_s: float | None = None
     failures: dict[int, Exception] = field(default_factory=dict)
 
     def refuse_non_finite(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from worker.exits import Exit, StopError
 from worker.model.backend import Loaded
-from worker.model.device import find_device, has_matrix_unit, place
+from worker.model.device import find_device, has_matrix_unit, open_cuda, place
 from worker.model.flat_encoder import FAMILIES
 from worker.model.openvino_proof import UnfitError
 from worker.model.source import refuse
@@ -97,6 +97,9 @@ def _load_torch(device: str, options: ModelOptions, source: Source, config: Any,
     from worker.model.torch_backend import make_backend
 
     placement = place(device, options.dtype)
+    if placement.device != "cpu":
+        open_cuda(placement.device, tf32=options.tf32)
     model = load_weights(source, config, placement)
     positions = count_positions(model, config)
-    return Loaded(make_backend(model, tokenizer, options.group_tokens, positions), placement, positions)
+    backend = make_backend(model, tokenizer, options.group_tokens, positions, pad=options.pad)
+    return Loaded(backend, placement, positions)

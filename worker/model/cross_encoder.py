@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
-# The shapes of a warm-up: short titles up to long pairs, alone and in groups of as many tokens as one forward pass has
-# on the CPU. A model for documents has thousands of positions, which would keep readiness waiting for minutes.
+# The shapes of a warm-up: short titles up to long pairs, alone and in groups of at most as many tokens as one forward
+# pass has. A model for documents has thousands of positions, which would keep readiness waiting for minutes.
 _WARM_LENGTHS = (16, 48, 128, 512)
-_WARM_PAIRS = (1, 8, 32)
-_WARM_TOKENS = 2_048
+_WARM_PAIRS, _WARM_TOKENS = (1, 8, 32), 2_048
+_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS = (1, 32, 256), 32_768
 _THREAD_LENGTH, _THREAD_PAIRS = 48, 32
 _WARM_TEXT = "Wireless mouse 2.4 GHz, 1600 DPI, silent buttons, USB receiver, black, for laptop and PC. "
 
@@ -48,10 +48,11 @@ class BatchTime(NamedTuple):
 
 
 class Flight:
-    """A batch that was launched. After wait(): `failures`, `tokens` and `padding`.
+    """A batch that was launched. After wait(): `failures`, `tokens`, `padding` and `device_s`.
 
     `failures` maps the number of a slice in the batch to the first reason why a pair of it has no score. `tokens` are
-    those that were scored, `padding` those computed beside them.
+    those that were scored, `padding` those computed beside them. `device_s` is how long the device was at it by its own
+    clock, where it has one.
     """
 
     def __init__(self, work: Work, bounds: np.ndarray) -> None:
@@ -60,6 +61,7 @@ class Flight:
         self.failures: dict[int, Exception] = {}
         self.tokens = 0
         self.padding = 0
+        self.device_s: float | None = None
 
     def is_done(self) -> bool:
         """Return whether wait() would return at once."""
@@ -71,7 +73,7 @@ class Flight:
         Raises only what leaves no usable device behind: the process must end.
         """
         scored = self._work.finish()
-        self.tokens, self.padding = scored.tokens, scored.padding
+        self.tokens, self.padding, self.device_s = scored.tokens, scored.padding, scored.device_s
         for row, error in sorted(scored.failures.items()):
             self.failures.setdefault(int(np.searchsorted(self._bounds, row, side="right")) - 1, error)
         return [scored.logits[start:stop] for start, stop in itertools.pairwise(self._bounds)]
@@ -132,11 +134,12 @@ class CrossEncoder:
         """
         encoder = PairEncoder(self._tokenizer, TokenCache(0), self.max_length, self._truncation)
         lengths = sorted({min(length, self.max_length) for length in _WARM_LENGTHS})
-        shapes = [(length, pairs) for length in lengths for pairs in _WARM_PAIRS]
+        pairs, most = (_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS) if self.overlaps else (_WARM_PAIRS, _WARM_TOKENS)
         return [
-            self._time(_repeat(encoder, length, pairs))
-            for length, pairs in shapes
-            if pairs == 1 or pairs * length <= _WARM_TOKENS
+            self._time(_repeat(encoder, length, count))
+            for length in lengths
+            for count in pairs
+            if count == 1 or count * length <= most
         ]
 
     def warm_thread(self) -> None:

@@ -99,6 +99,14 @@ def _cuda_dtype(device: str) -> tuple[str, str]:
     return "float32", f"{name} has no bfloat16"
 
 
+def open_cuda(device: str, *, tf32: bool) -> None:
+    """Make a GPU the one of this thread, so that nothing is left on another, and say how it multiplies float32."""
+    import torch
+
+    torch.cuda.set_device(device)
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+
+
 def describe(device: str) -> dict[str, str]:
     """Return what a report should say about a device: the name of a GPU."""
     import torch

@@ -42,8 +42,11 @@ class ModelOptions:
     ] = "auto"
     dtype: Annotated[
         Dtype,
-        Doc("Numbers the model computes in; auto is bfloat16 where the processor has it, else float32."),
+        Doc("Numbers the model computes in; auto is bfloat16 where it is faster (GPUs from Ampere on), else float32."),
     ] = "auto"
+    tf32: Annotated[
+        bool, Doc("Multiply float32 in TF32 on CUDA: much faster there, with about three digits; off elsewhere.")
+    ] = False
     max_length: Annotated[
         int | None,
         Ge(8),
@@ -59,6 +62,9 @@ class ModelOptions:
         Ge(0),
         Doc("Memory for the scores of pairs of query and product that were scored before, in MiB; 0: every pair anew."),
     ] = 0
+    pad: Annotated[
+        bool, Doc("Pad the batches of every model, also of those that run without padding: to compare the two.")
+    ] = False
     group_tokens: Annotated[
         int | None,
         Ge(1),

@@ -6,11 +6,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from worker.model.cuda_memory import limit_tokens
+from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder, is_flat
 from worker.model.rows import AS_LONG_AS_ROWS, Rows, widths_for
 from worker.model.torch_flat import TorchFlat
-from worker.model.torch_padded import TorchPadded
+from worker.model.torch_padded import CUDA_GROUP_TOKENS, TorchPadded
+from worker.model.torch_varlen import TorchVarlen
+from worker.model.varlen_attention import VarlenAttention, unfit
 
 if TYPE_CHECKING:
     from worker.model.backend import Backend
@@ -18,32 +23,73 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What the two ways may differ by in a logit.
-_TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-1}
+# What the two ways may differ by in a logit, and in parts of it.
+_TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-1, "float16": 2e-2}
 _PROOF_LENGTHS = (9, 24, 9, 16, 5)
 
 
-def make_backend(model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int) -> Backend:
-    """Return the faster backend of those that give the model's own logits; a pair has at most `positions` tokens."""
-    dtype, on_cpu = str(model.dtype).removeprefix("torch."), model.device.type == "cpu"
+def make_backend(
+    model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int, *, pad: bool = False
+) -> Backend:
+    """Return the faster backend of those that give the model's own logits; a pair has at most `positions` tokens.
+
+    With `pad` it is the one that pads, whatever is faster.
+    """
+    backend = _choose(model, tokenizer, group_tokens, positions, pad=pad)
+    device = torch.device(model.device)
+    if device.type != "cpu" and not isinstance(backend, TorchFlat):
+        limit_tokens(backend, device, positions)
+    return backend
+
+
+def _choose(
+    model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int, *, pad: bool
+) -> TorchPadded | TorchFlat | TorchVarlen:
+    dtype, device = str(model.dtype).removeprefix("torch."), torch.device(model.device)
     padded = TorchPadded(
         model,
         pad_id=tokenizer.pad_id,
         token_types=tokenizer.token_types,
         group_tokens=group_tokens,
-        widths=widths_for(dtype, positions) if on_cpu else AS_LONG_AS_ROWS,
+        widths=widths_for(dtype, positions) if device.type == "cpu" else AS_LONG_AS_ROWS,
     )
-    tolerance = _TOLERANCES.get(dtype)
-    if not on_cpu or tolerance is None or not is_flat(model):
+    if pad:
         return padded
-    flat = TorchFlat(FlatEncoder(model), token_types=tokenizer.token_types, pass_tokens=group_tokens)
-    rows = _proof(int(model.config.vocab_size))
-    expected, found = (backend.start(rows).finish().logits for backend in (padded, flat))
-    if not np.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True):
-        log.warning("this model gives other logits without padding, so its batches are padded: it is slower")
+    if problem := _unfit(model, device):
+        log.info("batches are padded: %s", problem)
+        return padded
+    types = tokenizer.token_types
+    flat: TorchFlat | TorchVarlen
+    if device.type == "cpu":
+        flat = TorchFlat(FlatEncoder(model, BlockAttention(model.dtype)), token_types=types, pass_tokens=group_tokens)
+    else:
+        tokens = group_tokens or CUDA_GROUP_TOKENS
+        flat = TorchVarlen(FlatEncoder(model, VarlenAttention()), device, token_types=types, pass_tokens=tokens)
+    if problem := _refuted(padded, flat, int(model.config.vocab_size), _TOLERANCES[dtype]):
+        log.warning("this model %s without padding, so its batches are padded: it is slower", problem)
         return padded
     model.base_model.encoder = None  # its weights are in the flat encoder now, in another layout
     return flat
+
+
+def _unfit(model: Any, device: torch.device) -> str | None:
+    """Return why a model cannot run without padding; None where it is worth the proof."""
+    if not is_flat(model):
+        return f"a model of type {model.config.model_type} with this configuration has layers of its own"
+    if device.type != "cpu":
+        head = int(model.base_model.encoder.layer[0].attention.self.attention_head_size)
+        return unfit(model.dtype, head, torch.cuda.get_device_capability(device))
+    return "float16 on a CPU is not proven" if model.dtype == torch.float16 else None
+
+
+def _refuted(padded: Backend, flat: Backend, vocabulary: int, tolerance: float) -> str | None:
+    """Return what is wrong with the way without padding; None where its logits are those of the padded one."""
+    rows = _proof(vocabulary)
+    expected, found = (backend.start(rows).finish() for backend in (padded, flat))
+    if found.failures and not expected.failures:
+        return f"fails ({next(iter(found.failures.values()))!r})"
+    near = np.allclose(found.logits, expected.logits, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return None if near else "gives other logits"
 
 
 def _proof(vocabulary: int) -> Rows:

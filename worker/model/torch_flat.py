@@ -1,4 +1,4 @@
-"""The backend without padding: torch, BERT's family, rows sorted by length into flat streams of tokens."""
+"""The backend without padding on the CPU: torch, BERT's family, rows sorted by length into flat streams of tokens."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from worker.model.flat_encoder import FlatEncoder, Run, Stream
+from worker.model.flat_stream import Stream, lay, passes_of, runs_of
 from worker.model.torch_work import TorchWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from worker.model.flat_encoder import FlatEncoder
     from worker.model.rows import Rows
 
 # Tokens of one forward pass times bytes of a number. Measured with a MiniLM-L6: the rate is flat from half of this to
@@ -41,12 +42,8 @@ class TorchFlat:
         return TorchWork(self, rows)
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
-        """Yield the row numbers of each forward pass, the longest first, in passes of about the same tokens."""
-        order = np.argsort(-rows.lengths, kind="stable")
-        passes = -(-rows.tokens // self._pass_tokens)
-        ends = np.cumsum(rows.lengths[order])
-        cuts = np.searchsorted(ends, np.arange(1, passes) * rows.tokens / max(1, passes), side="right")
-        return (chosen for chosen in np.split(order, cuts) if len(chosen))
+        """Yield the row numbers of each forward pass."""
+        return iter(passes_of(rows, self._pass_tokens))
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,)."""
@@ -59,20 +56,14 @@ class TorchFlat:
 
     def stream(self, rows: Rows, chosen: np.ndarray) -> Stream:
         """Lay the chosen rows end to end."""
-        lengths = rows.lengths[chosen]
-        firsts = np.cumsum(lengths) - lengths
-        steps = np.arange(int(lengths.sum())) - np.repeat(firsts, lengths)
-        ids = rows.ids[np.repeat(rows.starts[chosen], lengths) + steps].astype(np.int64)
-        types = (steps >= np.repeat(rows.splits[chosen], lengths)) & self._token_types
-        padding = self._encoder.padding_position
-        positions = steps if padding is None else _positions(ids, firsts, lengths, padding)
-        tokens = _filled(len(ids))
+        laid = lay(rows, chosen, self._encoder.padding_position, token_types=self._token_types)
+        tokens = _filled(len(laid.ids))
         return Stream(
-            ids=_tensor(ids, tokens),
-            types=_tensor(types, tokens),
-            positions=_tensor(positions, tokens),
-            firsts=_tensor(firsts, _up(len(firsts), _FILL_FIRSTS)),
-            runs=_runs(lengths, firsts),
+            ids=_tensor(laid.ids, tokens),
+            types=_tensor(laid.types, tokens),
+            positions=_tensor(laid.positions, tokens),
+            firsts=_tensor(laid.firsts, _up(len(laid.firsts), _FILL_FIRSTS)),
+            runs=runs_of(laid),
         )
 
 
@@ -89,22 +80,3 @@ def _tensor(numbers: np.ndarray, length: int) -> torch.Tensor:
     filled = np.zeros(length, np.int64)
     filled[: len(numbers)] = numbers
     return torch.from_numpy(filled)
-
-
-def _positions(ids: np.ndarray, firsts: np.ndarray, lengths: np.ndarray, padding: int) -> np.ndarray:
-    """Return RoBERTa's positions, as transformers counts them: after the padding id, which itself is not counted."""
-    real = ids != padding
-    counted = np.concatenate(([0], np.cumsum(real)))
-    positions: np.ndarray = (counted[1:] - np.repeat(counted[firsts], lengths)) * real + padding
-    return positions
-
-
-def _runs(lengths: np.ndarray, firsts: np.ndarray) -> list[Run]:
-    """Return the runs of neighbours of equal length; rows sorted by length have the fewest."""
-    begins = np.flatnonzero(np.diff(lengths, prepend=-1))
-    counts = np.diff(begins, append=len(lengths))
-    return [
-        Run(start, count, length)
-        for start, count, length in zip(firsts[begins].tolist(), counts.tolist(), lengths[begins].tolist(), strict=True)
-        if length
-    ]

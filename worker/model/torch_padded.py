@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from worker.model.cuda_work import CudaWork
 from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
 from worker.model.torch_work import TorchWork
 
@@ -25,6 +26,7 @@ class TorchPadded:
     """A transformers sequence classifier with one label, in eval mode, on its device.
 
     `model` is called with input_ids, attention_mask where a group is padded, and token_type_ids where `token_types`.
+    `pass_tokens` are the most padded tokens of one forward pass.
     """
 
     name = "torch"
@@ -45,18 +47,15 @@ class TorchPadded:
         self.threads = torch.get_num_threads() if self._device.type == "cpu" else None
         self._pad_id = pad_id
         self._token_types = token_types
-        self._group_tokens = group_tokens or (CPU_GROUP_TOKENS if self._device.type == "cpu" else CUDA_GROUP_TOKENS)
+        self.pass_tokens = group_tokens or (CPU_GROUP_TOKENS if self._device.type == "cpu" else CUDA_GROUP_TOKENS)
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
-        work = TorchWork(self, rows)
-        if self._device.type != "cpu":
-            work.run()
-        return work
+        return TorchWork(self, rows) if self._device.type == "cpu" else CudaWork(self, rows, self._device)
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
-        return groups_of(rows.lengths, self._group_tokens, self._widths)
+        return groups_of(rows.lengths, self.pass_tokens, self._widths)
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""

@@ -22,24 +22,11 @@ _STICKY = (
 
 
 class TorchWork(HalvingWork[torch.Tensor]):
-    """A batch on its way through a backend that computes with torch."""
-
-    _end: torch.cuda.Event | None = None  # in the device's queue, behind the last forward pass
-
-    def run(self) -> None:
-        """Give every group to the device."""
-        super().run()
-        if self.done and (logits := self.done[-1][1]).is_cuda:
-            self._end = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._end.record(torch.cuda.current_stream(logits.device))
-
-    def is_done(self) -> bool:
-        """Return whether the device has come to the end of its queue for this batch."""
-        return self._end is not None and bool(self._end.query())  # type: ignore[no-untyped-call]
+    """A batch on its way through a backend that computes with torch, on the CPU in finish()."""
 
     def to_host(self, logits: torch.Tensor) -> np.ndarray:
-        """Return the logits once the device has them."""
-        found: np.ndarray = logits.cpu().numpy()
+        """Return the logits, which are on the host."""
+        found: np.ndarray = logits.numpy()
         return found
 
     def is_final(self, error: Exception) -> bool:

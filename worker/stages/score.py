@@ -174,4 +174,4 @@ class Score:
         metrics.batch_pairs.observe(pairs)
         metrics.batch_tokens.observe(flying.flight.tokens)
         metrics.batch_seconds.observe(took_s)
-        metrics.device_busy.inc(took_s)
+        metrics.device_busy.inc(took_s if flying.flight.device_s is None else flying.flight.device_s)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.tools.bench.names import documented, undocumented, unreported
+from worker.model.random_model import SHAPES
 from worker.tools.bench import (
     budget_report,
     capacity_report,
@@ -18,6 +19,7 @@ from worker.tools.bench import (
     lone,
     rivals,
     scorer,
+    shapes_report,
     stream,
 )
 from worker.tools.bench.capacity_options import CapacityOptions
@@ -37,6 +39,13 @@ THREADS = ("main", "tokenize", "score", "publish", "kafka-io-rerank-worker", "re
 def _scorer(report: Report) -> None:
     model: Any = SimpleNamespace(backend_name="torch", dtype="bfloat16")
     scorer._tell(report, model, [scorer.Run(1.0, 80.0, 0.1)], [1.0])
+
+
+def _shapes(report: Report) -> None:
+    run = shapes_report.Run(1.0, np.array([128]), 0.1)
+    ways = {way: [run] for way in ("unpadded", "padded", "sentence_transformers")}
+    runs = dict.fromkeys(("tokens_128", "mixed"), ways)
+    shapes_report.tell(report, 1e12, [shapes_report.Measured(SHAPES[0], runs, [5.0])])
 
 
 def _host(report: Report) -> None:
@@ -70,6 +79,7 @@ def _delivery(report: Report) -> None:
 
 BENCHES = {
     "scorer": (_scorer, ("scorer.",)),
+    "shapes": (_shapes, ("shapes.",)),
     "host": (_host, ("host.",)),
     "stream": (_stream, ("stream.",)),
     "budget": (_budget, ("budget.", "lone.")),

@@ -32,9 +32,13 @@ NOT_THE_WORKERS = (*OWN_TOPICS, "transactional_id", "score_cache_mb")
 def scorer(settings: Settings, own: ScorerOptions) -> None:
     """Measure pairs and tokens a second of the model alone, and of a peer beside it."""
     from worker.tools.bench.scorer import bench_scorer
+    from worker.tools.bench.shapes import bench_shapes
 
     with stoppable():
-        bench_scorer(settings, own)
+        if own.shapes:
+            bench_shapes(settings, own)
+        else:
+            bench_scorer(settings, own)
 
 
 @bench.command()

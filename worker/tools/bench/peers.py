@@ -24,8 +24,10 @@ def require_sentence_transformers() -> None:
         )
 
 
-def open_sentence_transformers(options: ModelOptions, *, device: str, max_length: int) -> Peer:
-    """Return what scores pairs with its CrossEncoder.predict as it is by default, in float32 and at the same length."""
+def open_sentence_transformers(
+    options: ModelOptions, *, device: str, max_length: int, dtype: str = "float32", batch_size: int = 32
+) -> Peer:
+    """Return what scores pairs with its CrossEncoder.predict, as it is by default, and at the same length."""
     from sentence_transformers import CrossEncoder
 
     model = CrossEncoder(
@@ -33,11 +35,11 @@ def open_sentence_transformers(options: ModelOptions, *, device: str, max_length
         revision=options.revision,
         device=device,
         max_length=max_length,
-        model_kwargs={"dtype": "float32"},  # else that of the file, which may be float16, slow on a CPU
+        model_kwargs={"dtype": dtype},  # else that of the file, which may be float16, slow on a CPU
     )
 
     def score(pairs: Sequence[tuple[str, str]]) -> None:
         # It returns an array on the host, so that a device has finished by then.
-        model.predict(list(pairs), show_progress_bar=False)
+        model.predict(list(pairs), batch_size=batch_size, show_progress_bar=False)
 
     return score

@@ -8,10 +8,10 @@ import time
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.jobs import Job, Partition, Record, Slice
-from worker.ledger import Ledger
+from worker.jobs import Slice
 from worker.model.cross_encoder import load_model
 from worker.scheduler import token_budget
+from worker.tools.bench.bare_job import bare_job
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.peers import open_sentence_transformers
 from worker.tools.bench.plot import draw_bars
@@ -134,7 +134,7 @@ class Scorer:
         batch: list[Slice] = []
         room = self._budget
         for query, shared in itertools.groupby(pairs, itemgetter(0)):
-            job = _job()
+            job = bare_job()
             job.pairs = self._encoder.encode(query, [text for _, text in shared])
             if batch and len(job.pairs.ids) > room:
                 yield batch
@@ -156,13 +156,3 @@ def _size(scorer: Scorer, pairs: Sequence[Pair], seconds: float) -> int:
         if took_s >= min(_PROBE_S, seconds) or count == len(pairs):
             return min(len(pairs), max(_LEAST_PAIRS, int(count * seconds / took_s)))
         count *= 2
-
-
-def _job() -> Job:
-    """Return a job that no broker has sent."""
-    partition = Partition("bench", 0)
-    ledger = Ledger()
-    ledger.assign([partition])
-    ticket = ledger.open(partition, 0)
-    assert ticket is not None
-    return Job(Record(partition, 0, 0, None, None), ticket, received_s=0.0, created_s=0.0)

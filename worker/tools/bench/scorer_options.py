@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 from typing_extensions import Doc
 
+from worker.exits import Exit, StopError
 from worker.tools.bench.options import BenchOptions
 from worker.tools.bench.peers import require_sentence_transformers
 
@@ -26,8 +27,18 @@ class ScorerOptions(BenchOptions):
         Peer | None, Doc("Measure a peer too, in turns with the worker's scorer: sentence-transformers.")
     ] = None
 
+    shapes: Annotated[
+        bool,
+        Doc(
+            "Measure models of well-known shapes with random weights instead, padded and not, against the rate of a "
+            "matrix product and sentence-transformers."
+        ),
+    ] = False
+
     def check(self) -> None:
         """Raise StopError(Exit.USAGE) for what would fail only later."""
         BenchOptions.check(self)
+        if self.shapes and (self.input or self.against or self.plot):
+            raise StopError(Exit.USAGE, "--shapes: expected without --input, --against and --plot, got one of them")
         if self.against is not None:
             require_sentence_transformers()

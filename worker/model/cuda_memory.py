@@ -1,0 +1,53 @@
+"""How many tokens a forward pass may have by the memory that a GPU has left."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from worker.model.rows import Rows
+
+if TYPE_CHECKING:
+    from worker.model.torch_padded import TorchPadded
+    from worker.model.torch_varlen import TorchVarlen
+
+log = logging.getLogger(__name__)
+
+# Of what is free: the allocator's blocks are never full, and cuBLAS wants some for itself.
+_SHARE = 0.7
+_TRIAL_TOKENS, _TRIAL_LENGTH = 4_096, 512
+
+
+def limit_tokens(backend: TorchPadded | TorchVarlen, device: torch.device, positions: int) -> None:
+    """Lower the backend's `pass_tokens` to what fits into the device's memory as it is now.
+
+    What a token takes is measured with pairs of the model's longest, since padded attention takes more for those.
+    """
+    rows = _trial(min(positions, _TRIAL_LENGTH), min(backend.pass_tokens, _TRIAL_TOKENS))
+    backend.start(rows).finish()  # the first run allocates workspaces that stay
+    held = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    backend.start(rows).finish()
+    taken = torch.cuda.max_memory_allocated(device) - held
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    fit = tokens_that_fit(free, taken / rows.tokens)
+    facts = {"free_bytes": free, "total_bytes": total, "bytes_per_token": round(taken / rows.tokens)}
+    log.info("a forward pass may have %d tokens", min(fit, backend.pass_tokens), extra=facts)
+    backend.pass_tokens = min(fit, backend.pass_tokens)
+
+
+def tokens_that_fit(free: int, per_token: float) -> int:
+    """Return how many tokens of so many bytes a forward pass may have where so many bytes are free; one at least."""
+    return max(1, int(free * _SHARE / max(1.0, per_token)))
+
+
+def _trial(length: int, tokens: int) -> Rows:
+    pairs = max(1, tokens // length)
+    lengths = np.full(pairs, length)
+    # Any id would do, but that of padding may count for nothing: one is in every vocabulary, and zero is too.
+    ids = np.ones(pairs * length, np.int32)
+    return Rows(ids, np.arange(pairs) * length, lengths, lengths // 3, np.array([0, pairs]))

@@ -1,0 +1,91 @@
+"""Pairs laid end to end in one flat stream of tokens, and the forward passes that a batch is cut into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from worker.model.rows import Rows
+
+
+class Run(NamedTuple):
+    """Neighbours of one length: `pairs` pairs of `length` tokens each, from token `start` of the stream on."""
+
+    start: int
+    pairs: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """The tokens of chosen rows, end to end: ids, types and positions (tokens,), firsts and lengths (rows,)."""
+
+    ids: np.ndarray
+    types: np.ndarray
+    positions: np.ndarray
+    firsts: np.ndarray
+    lengths: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """What a model computes: `ids`, `types` and `positions` (tokens,); `firsts` (n,): where each pair begins.
+
+    Attention finds the pairs by `runs`, or by `bounds` int32 (n + 1,), with `numbers` int32 (n + 1,), 0 to n, and the
+    tokens of the `longest`. What is in no pair, at the end, is there only to make the numbers round; its logits mean
+    nothing.
+    """
+
+    ids: torch.Tensor
+    types: torch.Tensor
+    positions: torch.Tensor
+    firsts: torch.Tensor
+    runs: list[Run] = field(default_factory=list)
+    bounds: torch.Tensor | None = None
+    numbers: torch.Tensor | None = None
+    longest: int = 0
+
+
+def passes_of(rows: Rows, tokens: int) -> list[np.ndarray]:
+    """Return the row numbers of each forward pass, the longest first, in passes of about the same, so many, tokens."""
+    order = np.argsort(-rows.lengths, kind="stable")
+    passes = -(-rows.tokens // tokens)
+    ends = np.cumsum(rows.lengths[order])
+    cuts = np.searchsorted(ends, np.arange(1, passes) * rows.tokens / max(1, passes), side="right")
+    return [chosen for chosen in np.split(order, cuts) if len(chosen)]
+
+
+def lay(rows: Rows, chosen: np.ndarray, padding: int | None, *, token_types: bool) -> Laid:
+    """Lay the chosen rows end to end; `padding` is the id that the RoBERTa family counts positions from."""
+    lengths = rows.lengths[chosen]
+    firsts = np.cumsum(lengths) - lengths
+    steps = np.arange(int(lengths.sum())) - np.repeat(firsts, lengths)
+    ids = rows.ids[np.repeat(rows.starts[chosen], lengths) + steps]
+    types = (steps >= np.repeat(rows.splits[chosen], lengths)) & token_types
+    positions = steps if padding is None else _positions(ids, firsts, lengths, padding)
+    return Laid(ids, types, positions, firsts, lengths)
+
+
+def runs_of(laid: Laid) -> list[Run]:
+    """Return the runs of neighbours of equal length; rows sorted by length have the fewest."""
+    lengths, firsts = laid.lengths, laid.firsts
+    begins = np.flatnonzero(np.diff(lengths, prepend=-1))
+    counts = np.diff(begins, append=len(lengths))
+    return [
+        Run(start, count, length)
+        for start, count, length in zip(firsts[begins].tolist(), counts.tolist(), lengths[begins].tolist(), strict=True)
+        if length
+    ]
+
+
+def _positions(ids: np.ndarray, firsts: np.ndarray, lengths: np.ndarray, padding: int) -> np.ndarray:
+    """Return RoBERTa's positions, as transformers counts them: after the padding id, which itself is not counted."""
+    real = ids != padding
+    counted = np.concatenate(([0], np.cumsum(real)))
+    positions: np.ndarray = (counted[1:] - np.repeat(counted[firsts], lengths)) * real + padding
+    return positions
