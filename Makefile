@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak lint format clean
+.PHONY: demo test coverage fuzz faults soak docs dashboard-pictures lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -25,6 +25,13 @@ faults: .venv/.dev
 
 soak: .venv/.dev
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(SOAK_ARGS)
+
+docs: .venv/.dev
+	$(BIN)/python -m worker.tools.metrics_page docs/metrics.md
+	$(BIN)/python -m deploy.grafana
+
+dashboard-pictures: .venv/.dev
+	$(BIN)/python -m tests.deploy.draw --kafka-home $(KAFKA_HOME)
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
