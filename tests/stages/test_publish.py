@@ -102,6 +102,9 @@ def test_drift_is_watched_in_lists_that_were_scored_as_a_whole_alone() -> None:
     def value(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(f"rerank_{name}", labels)
 
-    sums = [value("logits_sum", candidate=candidate) for candidate in ("first", "middle", "last")]
-    assert sums == [5.0, 0.0, -3.0]
+    # Below the logit's own bucket nothing, up to it this one list: a histogram with negative bounds has no sum.
+    for place, below, bound in (("first", "4.0", "5.0"), ("middle", "-0.5", "0.0"), ("last", "-4.0", "-3.0")):
+        assert value("logits_bucket", candidate=place, le=below) == 0
+        assert value("logits_bucket", candidate=place, le=bound) == 1
+        assert value("logits_count", candidate=place) == 1
     assert value("rank_displacement_count") == 1
