@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak measure-gpu lint format clean
+.PHONY: demo test coverage fuzz faults soak measure-gpu docs dashboard-pictures lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -28,6 +28,13 @@ soak: .venv/.dev
 
 measure-gpu: .venv/.dev
 	$(BIN)/python -m tests.measure_gpu figures $(GPU_ARGS)
+
+docs: .venv/.dev
+	$(BIN)/python -m worker.tools.metrics_page docs/metrics.md
+	$(BIN)/python -m deploy.grafana
+
+dashboard-pictures: .venv/.dev
+	$(BIN)/python -m tests.deploy.draw --kafka-home $(KAFKA_HOME)
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

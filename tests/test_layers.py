@@ -13,7 +13,7 @@ LAYERS = (
     ("exits", "jobs", "channel", "pipeline", "metrics", "logs", "signals", "watchdog"),
     (
         *("contract", "events", "ledger", "lag", "door", "ordering", "dead_letter_limits", "corrupt_records"),
-        *("delays", "costs", "batch", "scheduler", "ranking"),
+        *("backlog", "delays", "costs", "batch", "scheduler", "ranking"),
     ),
     ("model",),
     ("kafka_io", "dead_letters", "status", "server"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.looping import EVERY_TURN_S, NEVER_S, Bench, bench
-from tests.making import PARTITION, corrupt, record
+from tests.making import PARTITION, corrupt, pairs, record
 from worker.dead_letter_limits import DeadLetterLimits
 from worker.delivery import Ending
 from worker.exits import Exit, StopError
@@ -119,6 +119,17 @@ def test_a_full_door_pauses_until_half_of_it_is_free() -> None:
         line.turn()
         paused.append(line.consumer.paused)
     assert paused == [True, True, False, False]
+
+
+def test_the_backlog_is_the_device_time_that_what_is_not_done_would_take() -> None:
+    line = bench()
+    line.loop.REPORT_S = 0
+    (first,) = line.take(record(0))
+    first.pairs, first.limit, first.device_s = pairs(3, 3), 2, 0.25
+    _end(line, first)
+    line.consumer.places_known = {PARTITION: Place(position=1, end=5, at_s=time.monotonic())}
+    line.turn()
+    assert line.metric("backlog_seconds") == 4 * 0.25
 
 
 def test_the_gauges_show_the_door_and_the_lag_of_partitions_that_are_owned() -> None:

@@ -1,7 +1,5 @@
 """The exported metrics."""
 
-from pathlib import Path
-
 import pytest
 
 from worker.jobs import ModelName, Partition
@@ -36,12 +34,3 @@ def test_a_caches_look_ups_follow_its_totals() -> None:
         for result in ("hit", "miss")
     }
     assert found == {"hit": 10, "miss": 2}
-
-
-def test_every_metric_is_explained_in_the_operators_page() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
-    for family in Metrics([]).registry.collect():
-        if family.name.startswith("rerank_"):
-            name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
-            assert f"| `{name}" in page, name
-            assert family.documentation in page, name

@@ -203,6 +203,7 @@ class MainLoop:
                 again.add(job.record.partition)
             self._door.release(job.charge, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0)
             self._predecessors.forget(job)
+            self._gauges.ended(job)
             self._count(job, at_s)
         if again:
             self._rewound |= again

@@ -18,31 +18,15 @@ if TYPE_CHECKING:
 
 # Edges at common latency budgets: 10, 25, 50, 100, 200, 300, 500 ms, 1, 2, 5 s.
 LATENCY_BUCKETS = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.075,
-    0.1,
-    0.15,
-    0.2,
-    0.3,
-    0.5,
-    0.75,
-    1,
-    1.5,
-    2,
-    3,
-    5,
-    7.5,
-    10,
+    *(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
+    *(1, 1.5, 2, 3, 5, 7.5, 10),
 )
 SLACK_BUCKETS = (-1.0, -0.1, 0.0, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10)
+LOGIT_BUCKETS = (-10.0, -8, -6, -5, -4, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4, 5, 6, 8, 10)
 SIZE_BUCKETS = tuple(2.0**power for power in range(16))
 
 STAGES = ("waiting", "decode", "tokenize", "schedule", "score", "publish")
+PLACES = ("first", "middle", "last")
 
 
 class Metrics:
@@ -132,9 +116,13 @@ class Metrics:
             "Time since the worker began to commit, or to end a transaction, without success so far; else 0.",
         )
         self.poll_age = gauge("poll_age_seconds", "Time since the main loop last went round.")
+        self.backlog = gauge(
+            "backlog_seconds",
+            "Device time that the records that are not done would take, each scored as a whole.",
+        )
         self.displacement = histogram(
             "rank_displacement",
-            "How far the model moved a list: Spearman's footrule, 0 as it came, 1 reversed.",
+            "How far the model moved a list that it scored as a whole: Spearman's footrule, 0 as it came, 1 reversed.",
             (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
         )
         self.gpu_utilization = gauge(
@@ -144,6 +132,12 @@ class Metrics:
             "gpu_memory_used_bytes", "Memory of the GPU in use, by whatever process.", "device"
         )
         self.gpu_memory_total = gauge("gpu_memory_total_bytes", "Memory that the GPU has.", "device")
+        self.logits = histogram(
+            "logits",
+            "Logit of the first, middle and last candidate of a list that was scored as a whole, as it was published.",
+            LOGIT_BUCKETS,
+            "candidate",
+        )
         self.build = Info("rerank_build", "What runs here.", registry=registry)
         self._create_series(dead_letter_reasons)
 
@@ -202,6 +196,7 @@ class Metrics:
             (self.tokens, ("real", "padding")),
             (self.deadlines, ("true", "false")),
             (self.stage_duration, STAGES),
+            (self.logits, PLACES),
             (self.rebalances, ("assigned", "revoked", "lost")),
             (self.commits, ("ok", "refused")),
             (self.transactions, ("committed", "aborted")),

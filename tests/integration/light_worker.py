@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worker import app, cli
+from worker import __version__, app, cli
 from worker.costs import CostModel
 from worker.jobs import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
@@ -103,7 +103,8 @@ class _Model:
         return _Flight(batch)
 
 
-def _load(settings: Settings, metrics: Metrics) -> Any:  # noqa: ARG001 - what it stands in for takes them
+def _load(settings: Settings, metrics: Metrics) -> Any:
+    metrics.name_build(__version__, _Model.name, _Model.device, "none")
     if gate := os.environ.get("LIGHT_WORKER_GATE"):
         logging.getLogger("worker").info("waiting for the gate")
         while not Path(gate).exists():

@@ -150,19 +150,19 @@ def score(
     return list(publishing)
 
 
-def publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0) -> list[Ending]:
+def publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0, metrics: Metrics | None = None) -> list[Ending]:
     endings: Channel[Ending] = Channel()
     producer: Any = broker
     model: Any = Model()
     inbox: Channel[Job] = Channel()
     for job in jobs:
-        if job.logits is not None:
-            job.logits[:] = 1.0
+        if job.logits is not None and not job.shed:
+            job.logits[np.isnan(job.logits)] = 1.0
         inbox.put(job)
     inbox.close()
     delivery = AtLeastOnce(producer, endings)
     for _ in range(10):
         delivery.delays.observe(acknowledged_in_s)
-    Publish(delivery, KafkaOptions(), model, Metrics(REASONS), Pulse()).run(inbox)
+    Publish(delivery, KafkaOptions(), model, metrics or Metrics(REASONS), Pulse()).run(inbox)
     endings.close()
     return list(endings)

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests import making
@@ -89,3 +90,21 @@ def test_nothing_is_published_of_a_partition_that_is_gone() -> None:
     assert [ending.job for ending in publish(broker, job)] == [job]
     assert job.dropped
     assert broker.sent == []
+
+
+def test_drift_is_watched_in_lists_that_were_scored_as_a_whole_alone() -> None:
+    metrics, whole, part = Metrics(REASONS), making.job(1, 1, 1), making.job(1, 1, offset=1)
+    whole.logits = np.array([0.0, 5.0, -3.0], np.float32)
+    part.logits = np.array([7.0, np.nan], np.float32)
+    part.shed_to(1, "no_time")
+    publish(Broker({"rerank-results": 10_000}), whole, part, metrics=metrics)
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"rerank_{name}", labels)
+
+    # Below the logit's own bucket nothing, up to it this one list: a histogram with negative bounds has no sum.
+    for place, below, bound in (("first", "4.0", "5.0"), ("middle", "-0.5", "0.0"), ("last", "-4.0", "-3.0")):
+        assert value("logits_bucket", candidate=place, le=below) == 0
+        assert value("logits_bucket", candidate=place, le=bound) == 1
+        assert value("logits_count", candidate=place) == 1
+    assert value("rank_displacement_count") == 1

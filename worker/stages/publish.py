@@ -14,6 +14,7 @@ from worker.events import encode_result
 from worker.exits import Exit, StopError
 from worker.jobs import Fault, Job
 from worker.kafka_io import KafkaOptions, RecordTooLarge
+from worker.metrics import PLACES
 from worker.ordering import Order
 from worker.ranking import displacement, rank
 from worker.stages.faults import defect, where
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from worker.metrics import Metrics
     from worker.model.cross_encoder import CrossEncoder
     from worker.pipeline import Pulse
+    from worker.ranking import Ranking
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Publish:
         self._options = options
         self._model = model
         self._metrics = metrics
+        self._logits = {place: metrics.logits.labels(place) for place in PLACES}
         self._pulse = pulse
         self._order = Order()
 
@@ -89,8 +92,16 @@ class Publish:
             self._send_dead_letter(job, job.fault)
             return
         job.outcome = (ranking.outcome, ranking.reason)
-        self._metrics.displacement.observe(displacement(ranking))
+        self._watch_drift(ranking)
         self._send(job, Outgoing(self._options.result_topic, job.record.key, value, job.record.headers))
+
+    def _watch_drift(self, ranking: Ranking) -> None:
+        if ranking.outcome != "reranked":
+            return  # which candidates were scored depends on the load
+        self._metrics.displacement.observe(displacement(ranking))
+        order = ranking.order
+        for place, number in zip(PLACES, (order[0], order[len(order) // 2], order[-1]), strict=True):
+            self._logits[place].observe(float(ranking.logits[number]))
 
     def _send_dead_letter(self, job: Job, fault: Fault) -> None:
         log.warning("dead letter: %s", fault.message, extra={**where(job), "reason": fault.reason})

@@ -145,13 +145,15 @@ class Score:
         took_s = now_s - max(flying.began_s, self._free_s)
         self._free_s = now_s
         self._costs.observe(flying.load, took_s)
-        self._count(flying, took_s)
+        pairs = sum(stop - start for _, start, stop in flying.batch)
+        self._count(flying, pairs, took_s)
         for number, ((job, start, stop), logits) in enumerate(zip(flying.batch, scores, strict=True)):
             assert job.logits is not None
             job.logits[start:stop] = logits
             if self._model.score_cache is not None and job.keys is not None:
                 self._model.score_cache.remember(job.keys[start:stop], logits)
             job.unscored -= stop - start
+            job.device_s += took_s * (stop - start) / pairs
             if error := flying.flight.failures.get(number):
                 log.error("an event could not be scored: %s", error, extra=where(job))
                 job.fault = Fault("model", "score", type(error).__name__, str(error))
@@ -164,8 +166,7 @@ class Score:
             job.spent_s["score"] = job.scored_s - job.dispatched_s
         publishing.put(job)
 
-    def _count(self, flying: _Flying, took_s: float) -> None:
-        pairs = sum(stop - start for _, start, stop in flying.batch)
+    def _count(self, flying: _Flying, pairs: int, took_s: float) -> None:
         metrics = self._metrics
         metrics.pairs.inc(pairs)
         metrics.tokens.labels("real").inc(flying.flight.tokens)

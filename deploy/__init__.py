@@ -1,0 +1,1 @@
+"""What deploys the worker; the parts that are Python make files that are kept beside them."""

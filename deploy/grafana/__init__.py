@@ -1,0 +1,1 @@
+"""The dashboards as code: `make docs` writes their JSON into dashboards/."""

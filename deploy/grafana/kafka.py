@@ -1,0 +1,130 @@
+"""Kafka: who owns what, how far behind it is, and how commits and transactions end."""
+
+from __future__ import annotations
+
+from deploy.grafana.panels import Board, Limit, Panel, Query, Row, chosen, quantiles, rate
+
+
+def board() -> Board:
+    """Return the dashboard."""
+    return Board(
+        "kafka",
+        "Reranker: Kafka",
+        "Assignment and rebalances of the group, lag of each partition, commits and transactions.",
+        [_group(), _lag(), _commits(), _transactions()],
+    )
+
+
+def _group() -> Row:
+    return Row(
+        "Group",
+        [
+            Panel(
+                title="Partitions owned",
+                meaning="Of the request topic, by worker. A worker without any has nothing to do.",
+                unit="short",
+                queries=[Query("{{instance}}", chosen("rerank_partitions_assigned"))],
+                stacked=True,
+            ),
+            Panel(
+                title="Rebalances in 5 minutes",
+                meaning="Lost ones were not handed over: the group had thrown the worker out.",
+                unit="short",
+                queries=[Query("{{kind}}", f"sum by (kind) (increase({chosen('rerank_rebalances_total')}[5m]))")],
+            ),
+            Panel(
+                title="Read again",
+                meaning="Events put aside because their partition or their transaction was given up.",
+                unit="reqps",
+                queries=[Query("{{instance}}", rate("rerank_dropped_total", "instance"))],
+            ),
+        ],
+    )
+
+
+def _lag() -> Row:
+    return Row(
+        "Lag",
+        [
+            Panel(
+                title="Records not done",
+                meaning="Those not received yet, and those inside the worker.",
+                unit="short",
+                queries=[
+                    Query(
+                        "{{topic}} {{partition}}",
+                        f"sum by (topic, partition) ({chosen('rerank_consumer_lag_records')})",
+                    )
+                ],
+                stacked=True,
+            ),
+            Panel(
+                title="Age of the oldest",
+                meaning="Of the records of each partition that are not done.",
+                unit="s",
+                queries=[
+                    Query(
+                        "{{topic}} {{partition}}",
+                        f"max by (topic, partition) ({chosen('rerank_consumer_lag_seconds')})",
+                    )
+                ],
+                limit=Limit(60),
+            ),
+            Panel(
+                title="Main loop",
+                meaning="Time since it last went round; at --stuck-limit-s the worker ends itself.",
+                unit="s",
+                queries=[Query("{{instance}}", chosen("rerank_poll_age_seconds"))],
+                limit=Limit(60),
+            ),
+        ],
+    )
+
+
+def _commits() -> Row:
+    return Row(
+        "Commits",
+        [
+            Panel(
+                title="Commits",
+                meaning="A commit is refused where the group has gone on without this worker.",
+                unit="ops",
+                queries=[Query("{{result}}", rate("rerank_commits_total", "result"))],
+                width=12,
+            ),
+            Panel(
+                title="Without success for",
+                meaning="Time since a worker began to commit, or to end a transaction, without success so far.",
+                unit="s",
+                queries=[Query("{{instance}}", chosen("rerank_commit_age_seconds"))],
+                width=12,
+                limit=Limit(60),
+            ),
+        ],
+    )
+
+
+def _transactions() -> Row:
+    return Row(
+        "Transactions (--delivery exactly-once)",
+        [
+            Panel(
+                title="Transactions",
+                meaning="By how they ended.",
+                unit="ops",
+                queries=[Query("{{result}}", rate("rerank_transactions_total", "result"))],
+            ),
+            Panel(
+                title="How long they are",
+                meaning="From a transaction's first record to its end: readers of committed records wait so long.",
+                unit="s",
+                queries=quantiles("rerank_transaction_seconds", 0.5, 0.95),
+            ),
+            Panel(
+                title="How long their ends take",
+                meaning="Of that time, what the broker takes to end one.",
+                unit="s",
+                queries=quantiles("rerank_transaction_end_seconds", 0.5, 0.95),
+            ),
+        ],
+    )

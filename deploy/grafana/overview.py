@@ -1,0 +1,195 @@
+"""The overview: rate, errors and duration of what the workers do, what waits for them, and drift."""
+
+from __future__ import annotations
+
+from deploy.grafana import drift
+from deploy.grafana.panels import (
+    Board,
+    Limit,
+    Panel,
+    Query,
+    Row,
+    chosen,
+    quantiles,
+    rate,
+    recorded,
+    share,
+)
+
+_OBJECTIVE = 0.99  # of the burn-rate alerts
+_LATE = rate("rerank_deadlines_total", where='met="false"')
+_KNOWN = rate("rerank_deadlines_total")
+
+
+def board(budget_s: float) -> Board:
+    """Return the dashboard, with this latency budget drawn in."""
+    return Board(
+        "overview",
+        "Reranker: overview",
+        "Rate, errors and duration of the workers, what waits for them, and whether the model's answers drift.",
+        [_now(budget_s), _rate(), _errors(), _duration(budget_s), _waiting(), drift.row()],
+    )
+
+
+def _now(budget_s: float) -> Row:
+    def number(title: str, meaning: str, expr: str, **more: object) -> Panel:
+        given = {"unit": "short", **more}
+        return Panel(title=title, meaning=meaning, queries=[Query("", expr)], kind="number", width=4, **given)  # type: ignore[arg-type]
+
+    return Row(
+        "Now",
+        [
+            number("Lists a second", "Results published.", rate("rerank_events_total"), unit="reqps"),
+            number(
+                "In their budgets",
+                "Share of the results that were back in time.",
+                f"1 - {share(_LATE, _KNOWN)}",
+                unit="percentunit",
+                limit=Limit(_OBJECTIVE, "below"),
+            ),
+            number(
+                "Latency, p99",
+                "From a record's timestamp to the acknowledgement of its result.",
+                f"max({recorded('job:rerank_event_latency_seconds:p99_5m')})",
+                unit="s",
+                limit=Limit(budget_s),
+            ),
+            number(
+                "Lag",
+                "Age of the oldest request that is not done.",
+                f"max({recorded('job:rerank_consumer_lag_seconds:max')})",
+                unit="s",
+                limit=Limit(60),
+            ),
+            number(
+                "Backlog a worker",
+                "How long the workers need for what waits, if nothing else came.",
+                f"max({recorded('job:rerank_backlog_seconds:sum')} / {recorded('job:rerank_workers:count')})",
+                unit="s",
+            ),
+            number("Workers", "Replicas that answer Prometheus.", f"count({chosen('rerank_poll_age_seconds')})"),
+        ],
+    )
+
+
+def _rate() -> Row:
+    return Row(
+        "Rate",
+        [
+            Panel(
+                title="Lists by outcome",
+                meaning="Results published, by how they came about: reranked as a whole, in part, or as they came.",
+                unit="reqps",
+                queries=[Query("{{outcome}}, {{reason}}", rate("rerank_events_total", "outcome, reason"))],
+                width=12,
+                stacked=True,
+            ),
+            Panel(
+                title="Pairs",
+                meaning="Pairs of query and candidate that were scored, by worker.",
+                unit="ops",
+                queries=[Query("{{instance}}", rate("rerank_pairs_total", "instance"))],
+                width=12,
+                stacked=True,
+            ),
+        ],
+    )
+
+
+def _errors() -> Row:
+    return Row(
+        "Errors",
+        [
+            Panel(
+                title="Budgets missed",
+                meaning="Share of the results that were late, over several windows; the objective is the line.",
+                unit="percentunit",
+                queries=[
+                    Query("{{job}}, 5 minutes", recorded("job:rerank_deadlines_missed:ratio5m")),
+                    Query("{{job}}, 1 hour", recorded("job:rerank_deadlines_missed:ratio1h")),
+                    Query("{{job}}, 6 hours", recorded("job:rerank_deadlines_missed:ratio6h")),
+                ],
+                limit=Limit(1 - _OBJECTIVE),
+            ),
+            Panel(
+                title="Dead letters",
+                meaning="Events that could not be reranked, by reason.",
+                unit="reqps",
+                queries=[Query("{{reason}}", rate("rerank_dead_letters_total", "reason"))],
+                stacked=True,
+            ),
+            Panel(
+                title="Degraded",
+                meaning="Share of the results that were not scored as a whole, because time was short.",
+                unit="percentunit",
+                queries=[Query("{{job}}", recorded("job:rerank_events_degraded:ratio5m"))],
+                limit=Limit(0.1),
+            ),
+        ],
+    )
+
+
+def _duration(budget_s: float) -> Row:
+    return Row(
+        "Duration",
+        [
+            Panel(
+                title="Latency against the budget",
+                meaning="From a record's timestamp to the acknowledgement of its result or dead letter.",
+                unit="s",
+                queries=[
+                    Query(f"{{{{job}}}}, p{level}", recorded(f"job:rerank_event_latency_seconds:p{level}_5m"))
+                    for level in (50, 95, 99)
+                ],
+                limit=Limit(budget_s),
+            ),
+            Panel(
+                title="Where the time goes, p95",
+                meaning="Time that an event spends in each stage.",
+                unit="s",
+                queries=[Query("{{job}}, {{stage}}", recorded("job_stage:rerank_stage_duration_seconds:p95_5m"))],
+            ),
+            Panel(
+                title="Time left at dispatch",
+                meaning="What is left to an event's deadline when its last pairs go to the model; below 0 it is late.",
+                unit="s",
+                queries=quantiles("rerank_slack_at_dispatch_seconds", 0.01, 0.1, 0.5),
+                limit=Limit(0, "below"),
+            ),
+        ],
+    )
+
+
+def _waiting() -> Row:
+    return Row(
+        "What waits",
+        [
+            Panel(
+                title="Lag in seconds",
+                meaning="Age of the first record of each partition that is not done.",
+                unit="s",
+                queries=[
+                    Query(
+                        "{{topic}} {{partition}}",
+                        f"max by (topic, partition) ({chosen('rerank_consumer_lag_seconds')})",
+                    )
+                ],
+                limit=Limit(60),
+            ),
+            Panel(
+                title="Backlog",
+                meaning="Device time that what waits would take, each list scored as a whole, by worker.",
+                unit="s",
+                queries=[Query("{{instance}}", chosen("rerank_backlog_seconds"))],
+            ),
+            Panel(
+                title="Workers and restarts",
+                meaning="Replicas, and how often a process began again in the last quarter of an hour.",
+                unit="short",
+                queries=[
+                    Query("{{job}}: workers", recorded("job:rerank_workers:count")),
+                    Query("{{instance}}: restarts", f"changes({chosen('process_start_time_seconds')}[15m])"),
+                ],
+            ),
+        ],
+    )
