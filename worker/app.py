@@ -56,12 +56,14 @@ def run(settings: Settings) -> None:
     signals = StopSignals()
     signals.install()
     for name in unknown_variables(os.environ):
-        log.warning("%s is not an option; it is ignored", name)
+        log.warning(
+            "%(variable)s is not an option; it is ignored", {"variable": name}, extra={"event": "unknown_variable"}
+        )
     metrics = Metrics(REASONS)
     health = Health(settings.server.live_limit_s)
     server = HttpServer(settings.server, metrics.registry, health)
     server.start()
-    log.info("serving /metrics, /livez and /readyz on port %d", server.port)
+    log.info("serving /metrics, /livez and /readyz on port %(port)d", {"port": server.port}, extra={"event": "serving"})
     with contextlib.closing(server):
         check_topics(settings.kafka)
         model, costs = _load_model_apart(settings, metrics)
@@ -71,7 +73,7 @@ def run(settings: Settings) -> None:
             return signals.asked()
 
         serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping)
-    log.info("stopped")
+    log.info("stopped", extra={"event": "stopped"})
 
 
 def _load_model_apart(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, CostModel]:
@@ -91,7 +93,7 @@ def _load_model(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, Cos
     model = load_model(settings.model)
     costs = CostModel(settings.costs, [(Load(time.tokens, time.squares), time.seconds) for time in model.warm_up()])
     metrics.name_build(__version__, model.name, model.device, model.dtype)
-    log.info("model warm")
+    log.info("model warm", extra={"event": "model_warm"})
     return model, costs
 
 
@@ -191,7 +193,7 @@ def _delivery(
     options = settings.delivery
     name = options.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"
     limits = record_limits(settings.kafka)
-    log.info("transactions of %s", name)
+    log.info("transactions of %(id)s", {"id": name}, extra={"event": "transactional_id"})
     return ExactlyOnce(
         lambda: TransactionalProducer(
             settings.kafka, transactional_id=name, timeout_s=options.transaction_timeout_s, limits=limits

@@ -226,7 +226,11 @@ class MainLoop:
 
     def _rebalance(self, rebalance: Rebalance) -> None:
         self._metrics.rebalances.labels(rebalance.kind).inc()
-        log.info("partitions %s", rebalance.kind, extra={"partitions": _names(rebalance.partitions)})
+        log.info(
+            "partitions %(kind)s",
+            {"kind": rebalance.kind},
+            extra={"event": "rebalance", "partitions": _names(rebalance.partitions)},
+        )
         match rebalance.kind:
             case "assigned":
                 self._ledger.assign(rebalance.partitions)
@@ -269,7 +273,7 @@ class MainLoop:
             self._consumer.commit(offsets)
         except CommitRefused as error:
             # The group moved on without this member; the next poll says which partitions are lost.
-            log.warning("commit refused: %s", error)
+            log.warning("commit refused: %(error)s", {"error": error}, extra={"event": "commit_refused"})
             self._metrics.commits.labels("refused").inc()
             return False
         self._committing_since_s = None
@@ -281,11 +285,15 @@ class MainLoop:
         self._admitting = False
         self._inbox.close()
         give_up_s = time.monotonic() + self._options.drain_timeout_s
-        log.info("stopping", extra={"in_hand": self._ledger.open_count(self._ledger.partitions)})
+        in_hand = self._ledger.open_count(self._ledger.partitions)
+        log.info("stopping", extra={"event": "stopping", "in_hand": in_hand})
         while (left := self._ledger.open_count(self._ledger.partitions)) and time.monotonic() < give_up_s:
             self._turn()
         if left:
-            log.warning("the drain time is over; what is left will be read again", extra={"left": left})
+            log.warning(
+                "the drain time is over; what is left will be read again",
+                extra={"event": "drain_timed_out", "left": left},
+            )
         give_up_s = time.monotonic() + self.LAST_COMMIT_S
         while not (committed := self._commit()) and time.monotonic() < give_up_s:
             self._turn()  # a rebalance is under way: the group takes commits again when it is through

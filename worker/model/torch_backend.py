@@ -40,7 +40,10 @@ def make_backend(model: Any, tokenizer: PairTokenizer, group_tokens: int | None,
     rows = _proof(int(model.config.vocab_size))
     expected, found = (backend.start(rows).finish().logits for backend in (padded, flat))
     if not np.allclose(found, expected, rtol=0, atol=tolerance, equal_nan=True):
-        log.warning("this model gives other logits without padding, so its batches are padded: it is slower")
+        log.warning(
+            "this model gives other logits without padding, so its batches are padded: it is slower",
+            extra={"event": "padded"},
+        )
         return padded
     model.base_model.encoder = None  # its weights are in the flat encoder now, in another layout
     return flat

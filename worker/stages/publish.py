@@ -93,7 +93,8 @@ class Publish:
         self._send(job, Outgoing(self._options.result_topic, job.record.key, value, job.record.headers))
 
     def _send_dead_letter(self, job: Job, fault: Fault) -> None:
-        log.warning("dead letter: %s", fault.message, extra={**where(job), "reason": fault.reason})
+        fields = {**where(job), "reason": fault.reason, "stage": fault.stage}
+        log.warning("dead letter: %(error)s", {"error": fault.message}, extra={"event": "dead_letter", **fields})
         letter = dead_letter(
             job,
             group_id=self._options.group_id,

@@ -153,7 +153,11 @@ class Score:
                 self._model.score_cache.remember(job.keys[start:stop], logits)
             job.unscored -= stop - start
             if error := flying.flight.failures.get(number):
-                log.error("an event could not be scored: %s", error, extra=where(job))
+                log.error(
+                    "an event could not be scored: %(error)s",
+                    {"error": error},
+                    extra={"event": "not_scored", **where(job)},
+                )
                 job.fault = Fault("model", "score", type(error).__name__, str(error))
             if job.unscored == 0:
                 self._hand_on(job, publishing)

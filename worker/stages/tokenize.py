@@ -86,7 +86,7 @@ class Tokenize:
             if self._score_cache is not None:
                 self._score_cache.look_up(job)
         except Exception as error:  # one event's text must not stop the stream
-            log.exception("an event could not be tokenized", extra=where(job))
+            log.exception("an event could not be tokenized", extra={"event": "not_tokenized", **where(job)})
             job.fault = Fault("tokenizer", "tokenize", type(error).__name__, str(error))
             return
         job.tokenized_s = time.monotonic()
