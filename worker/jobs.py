@@ -143,7 +143,7 @@ class Job:
     dropped: bool = False  # a stage has put it aside, because its partition is being given up
     outcome: tuple[str, str] | None = None  # outcome and reason, as published
     spent_s: dict[str, float] = field(default_factory=dict)  # seconds by stage
-    tokenized_s: float = 0.0  # when it was ready to be scored,
+    tokenized_s: float = 0.0  # when the tokenizer was through with it,
     dispatched_s: float = 0.0  # when its first pairs went to the model,
     scored_s: float = 0.0  # and when all that was to be scored was
 

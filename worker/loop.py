@@ -219,7 +219,7 @@ class MainLoop:
         elif job.outcome is not None:
             metrics.events.labels(*job.outcome).inc()
             metrics.deadlines.labels("true" if at_s <= job.deadline_s else "false").inc()
-            job.spent_s["publish"] = at_s - job.scored_s
+            job.spent_s["publish"] = at_s - (job.scored_s or job.tokenized_s)  # not all need to be scored
         metrics.event_latency.observe(at_s - job.created_s)
         for stage, spent_s in job.spent_s.items():
             self._stage_durations[stage].observe(spent_s)
