@@ -44,4 +44,4 @@ clean:
 	touch $@
 
 .venv/.demo: extras := demo
-.venv/.dev: extras := demo,bench,openvino,dev
+.venv/.dev: extras := demo,bench,openvino,otel,dev

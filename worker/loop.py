@@ -95,6 +95,7 @@ class MainLoop:
         self._max_poll_records = max_poll_records
         self._rewound: set[Partition] = set()  # read again since the last poll
         self._admitting = True
+        self.drain_ends_s: float | None = None  # when the patience of a stop is over; None before it
         self._lost: Record | None = None  # what cannot be read, and is not passed over
         self._given_up = False  # not all that was received was finished and committed when it stopped
         self._poll_due_s = 0.0
@@ -188,6 +189,8 @@ class MainLoop:
         self._pulse.beat()  # a hand-over comes here again and again, and has a limit of its own
         again: set[Partition] = set()
         for job, at_s, error, committed in endings:
+            if job.trace is not None:
+                job.trace.end(job, at_s, error)
             if isinstance(error, StopError):
                 raise error
             if error is not None:
@@ -284,7 +287,7 @@ class MainLoop:
     def _drain(self) -> None:
         self._admitting = False
         self._inbox.close()
-        give_up_s = time.monotonic() + self._options.drain_timeout_s
+        give_up_s = self.drain_ends_s = time.monotonic() + self._options.drain_timeout_s
         in_hand = self._ledger.open_count(self._ledger.partitions)
         log.info("stopping", extra={"event": "stopping", "in_hand": in_hand})
         while (left := self._ledger.open_count(self._ledger.partitions)) and time.monotonic() < give_up_s:

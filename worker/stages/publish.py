@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from worker.metrics import Metrics
     from worker.model.cross_encoder import CrossEncoder
     from worker.pipeline import Pulse
+    from worker.traces.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,22 @@ class Publish:
 
     IDLE_S = 0.5  # how long to wait for events before the pulse is beaten again
 
-    def __init__(
-        self, delivery: Delivery, options: KafkaOptions, model: CrossEncoder, metrics: Metrics, pulse: Pulse
+    def __init__(  # noqa: PLR0913 - what it publishes through, and what it shows of it
+        self,
+        delivery: Delivery,
+        options: KafkaOptions,
+        model: CrossEncoder,
+        metrics: Metrics,
+        pulse: Pulse,
+        *,
+        traces: Traces | None = None,
     ) -> None:
         self._delivery = delivery
         self._options = options
         self._model = model
         self._metrics = metrics
         self._pulse = pulse
+        self._traces = traces
         self._order = Order()
 
     def run(self, inbox: Channel[Job]) -> None:
@@ -106,6 +115,8 @@ class Publish:
         self._send(job, Outgoing(self._options.dead_letter_topic, *letter))
 
     def _send(self, job: Job, outgoing: Outgoing) -> None:
+        if self._traces is not None:
+            outgoing = self._traces.begin(job, outgoing)
         try:
             self._delivery.send(job, outgoing)
         except RecordTooLarge as error:
