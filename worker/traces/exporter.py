@@ -30,9 +30,9 @@ def otlp_exporter() -> SpanExporter:
 
 
 class SaidOnce(SpanExporter):
-    """Takes the word from an exporter that logs every try to `logger`: the first failure is a line, then one a minute.
+    """Takes the word from an exporter that logs every try to `logger`: the first loss is a line, then one a minute.
 
-    The spans of a failure are lost, and so are those that the queue has no room for meanwhile.
+    The spans of a failure are lost, and so are those that the queue has no room for.
     """
 
     def __init__(self, exporter: SpanExporter, endpoint: str, logger: logging.Logger) -> None:
@@ -41,9 +41,9 @@ class SaidOnce(SpanExporter):
         self._lines = Sparse(1, _PAUSE_S)
         self._lost = 0
         self._why = ""
-        self._failing = False
+        self._full = False
         logger.addFilter(self._listen)
-        _QUEUE.addFilter(lambda _: not self._failing)
+        _QUEUE.addFilter(self._note)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans. On the thread of the processor alone."""
@@ -52,9 +52,12 @@ class SaidOnce(SpanExporter):
             result = self._exporter.export(spans)
         except Exception as error:
             self._why, result = repr(error), SpanExportResult.FAILURE
-        self._failing = result is not SpanExportResult.SUCCESS
-        if self._failing:
-            self._say(len(spans))
+        if result is not SpanExportResult.SUCCESS:
+            self._lost += len(spans)
+            self._say(self._why)
+        elif self._full:
+            self._say("the queue was full, see OTEL_BSP_MAX_QUEUE_SIZE")
+        self._full = False
         return result
 
     def shutdown(self) -> None:
@@ -69,10 +72,14 @@ class SaidOnce(SpanExporter):
         self._why = self._why or record.getMessage()  # the first line of a try has the reason, the last does not
         return False
 
-    def _say(self, spans: int) -> None:
-        self._lost += spans
+    def _note(self, record: logging.LogRecord) -> bool:
+        full = record.getMessage().startswith("Queue full")  # on the thread that ends a span: said with the next export
+        self._full = self._full or full
+        return not full
+
+    def _say(self, why: str) -> None:
         if self._lines.take(time.monotonic()) is not None:
-            facts = {"spans": self._lost, "endpoint": self._endpoint, "error": self._why}
-            message = "%(spans)d spans could not be sent to %(endpoint)s, and more may follow: %(error)s"
-            log.warning(message, facts, extra={"event": "spans_lost"})
+            facts = {"endpoint": self._endpoint, "error": why}
+            fields = {"spans": self._lost}
+            log.warning("spans for %(endpoint)s are lost: %(error)s", facts, extra={"event": "spans_lost", **fields})
             self._lost = 0
