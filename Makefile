@@ -54,4 +54,4 @@ clean:
 	touch $@
 
 .venv/.demo: extras := demo
-.venv/.dev: extras := demo,bench,gpu,openvino,dev
+.venv/.dev: extras := demo,bench,gpu,openvino,otel,dev

@@ -16,7 +16,7 @@ LAYERS = (
         *("backlog", "delays", "costs", "batch", "scheduler", "ranking"),
     ),
     ("model",),
-    ("kafka_io", "dead_letters", "status", "server"),
+    ("kafka_io", "dead_letters", "status", "server", "traces"),
     ("delivery", "transactions"),
     ("stages", "gauges", "loop"),
     ("settings", "flags", "watched", "app"),
@@ -34,7 +34,19 @@ OWNERS = {
     "pynvml": {"model"},
     "kafka": {"kafka_io", "tools"},
     "http": {"server"},
-    "threading": {"cli", "channel", "pipeline", "signals", "watchdog", "server", "model", "kafka_io", "tools"},
+    "opentelemetry": {"traces"},
+    "threading": {
+        "cli",
+        "channel",
+        "pipeline",
+        "signals",
+        "watchdog",
+        "server",
+        "model",
+        "kafka_io",
+        "traces",
+        "tools",
+    },
 }
 
 # Policies take the time as an argument, and do nothing but think.

@@ -1,12 +1,13 @@
 """Log lines."""
 
+import io
 import json
 import logging
 import sys
 
 import pytest
 
-from worker.logs import JsonFormatter, LogOptions, TextFormatter, set_up
+from worker.logs import JsonFormatter, LogOptions, Sparse, SparseHandler, TextFormatter, set_up
 
 
 def _record(message: str = "partitions %s", *arguments: object, **extra: object) -> logging.LogRecord:
@@ -21,6 +22,42 @@ def test_a_json_line_carries_what_came_as_extra() -> None:
     assert line["partitions"] == [3, 4]
     assert (line["level"], line["logger"]) == ("info", "worker.loop")
     assert line["time"].endswith("+00:00")
+
+
+def test_a_json_line_carries_what_its_message_names() -> None:
+    record = logging.LogRecord(
+        "worker", logging.INFO, "", 0, "commit refused: %(error)s", ({"error": KeyError("k")},), None
+    )
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["message"], line["error"]) == ("commit refused: 'k'", "'k'")
+
+
+def test_the_name_of_an_event_is_for_machines() -> None:
+    record = _record("ready", event="ready")
+    assert json.loads(JsonFormatter().format(record))["event"] == "ready"
+    assert TextFormatter().format(record).endswith(": ready")
+
+
+def test_of_a_flood_the_first_lines_come_through_and_then_one_in_a_while_with_the_count_of_the_others() -> None:
+    sparse = Sparse(first=3, pause_s=1.0)
+    assert [sparse.take(now_s=0.0) for _ in range(5)] == [0, 0, 0, None, None]
+    assert [sparse.take(now_s=0.25 * quarter) for quarter in range(1, 9)] == [None, None, None, 5, None, None, None, 3]
+    assert [sparse.take(now_s=60.0) for _ in range(4)] == [0, 0, 0, None]  # a calm, then the next flood
+
+
+def test_a_flood_of_one_event_hides_neither_other_events_nor_what_is_no_warning() -> None:
+    written = io.StringIO()
+    logger = logging.Logger("worker")  # noqa: LOG001 - one that nobody else has
+    logger.addHandler(handler := SparseHandler(written))
+    handler.setFormatter(JsonFormatter())
+    for _ in range(100):
+        logger.warning("dead letter", extra={"event": "dead_letter"})
+        logger.info("partitions", extra={"event": "rebalance"})
+        logger.warning("of a library")
+    logger.error("defect", extra={"event": "defect"})
+    said = [json.loads(line)["message"] for line in written.getvalue().splitlines()]
+    assert [said.count(each) for each in ("partitions", "of a library", "defect")] == [100, 100, 1]
+    assert 10 <= said.count("dead letter") < 100
 
 
 def test_a_text_line_shows_what_came_as_extra_behind_the_message() -> None:

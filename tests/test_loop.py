@@ -292,6 +292,15 @@ def test_latency_and_deadline_are_those_of_the_acknowledgement_not_of_the_turn_t
     assert line.metric("stage_duration_seconds_sum", stage="publish") == pytest.approx(0.75 + 1.25)
 
 
+def test_publishing_an_event_that_was_not_scored_begins_when_the_tokenizer_is_through_with_it() -> None:
+    line = bench()
+    (job,) = line.take(record(0))
+    job.outcome, job.tokenized_s = ("passthrough", "no_time"), 5.0
+    line.endings.put(Ending(job, 7.0))
+    line.turn()
+    assert line.metric("stage_duration_seconds_sum", stage="publish") == 2.0
+
+
 def test_a_dead_letter_is_counted_by_its_reason_and_has_no_deadline() -> None:
     line = bench()
     (job,) = line.take(record(0))

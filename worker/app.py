@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from worker.server import Health, HttpServer
 from worker.settings import unknown_variables
 from worker.signals import StopSignals
 from worker.stages import Publish, Score, Tokenize
+from worker.traces import start_traces
 from worker.transactions import ExactlyOnce
 from worker.watchdog import Watchdog
 from worker.watched import Pulses, watched
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
     from worker.jobs import Job
     from worker.model.cross_encoder import CrossEncoder
     from worker.settings import Settings
+    from worker.traces.traces import Traces
 
 log = logging.getLogger(__name__)
 
 _JOIN_S = 2.0  # how long a stage may take to end once there is nothing more for it, at the end of the process
+_FLUSH_S = 1.0  # how long the last spans of a worker that fails may take to be sent
 _CLOSE_S = 30.0  # how long all may take to be closed, by the limits that each has of its own
 
 
@@ -56,13 +60,20 @@ def run(settings: Settings) -> None:
     signals = StopSignals()
     signals.install()
     for name in unknown_variables(os.environ):
-        log.warning("%s is not an option; it is ignored", name)
+        log.warning(
+            "%(variable)s is not an option; it is ignored", {"variable": name}, extra={"event": "unknown_variable"}
+        )
+    traces = start_traces(settings.traces, os.environ, settings.kafka.group_id)
     metrics = Metrics(REASONS)
     metrics.default_budget.set(settings.events.default_budget_ms / 1000)
     health = Health(settings.server.live_limit_s)
     server = HttpServer(settings.server, metrics.registry, health)
     server.start()
-    log.info("serving /metrics, /livez, /readyz and the status page on port %d", server.port)
+    log.info(
+        "serving /metrics, /livez, /readyz and the status page on port %(port)d",
+        {"port": server.port},
+        extra={"event": "serving"},
+    )
     with contextlib.closing(server):
         check_topics(settings.kafka)
         model, costs = _load_model_apart(settings, metrics)
@@ -71,8 +82,8 @@ def run(settings: Settings) -> None:
             signals.finish_first()  # the main loop asks before it reads anything
             return signals.asked()
 
-        serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping)
-    log.info("stopped")
+        serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping, traces=traces)
+    log.info("stopped", extra={"event": "stopped"})
 
 
 def _load_model_apart(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, CostModel]:
@@ -95,7 +106,7 @@ def _load_model(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, Cos
         metrics.show_gpu(model.device, gpu.utilization, gpu.memory_used, gpu.memory_total)
     costs = CostModel(settings.costs, [(Load(time.tokens, time.squares), time.seconds) for time in model.warm_up()])
     metrics.name_build(__version__, model.name, model.device, model.dtype)
-    log.info("model warm")
+    log.info("model warm", extra={"event": "model_warm"})
     return model, costs
 
 
@@ -107,6 +118,7 @@ def serve(  # noqa: PLR0913 - everything meets here
     *,
     health: Health,
     is_stopping: Callable[[], bool],
+    traces: Traces | None = None,
 ) -> None:
     """Read, score and publish with this model until `is_stopping`, which the main loop asks on every turn.
 
@@ -128,7 +140,7 @@ def serve(  # noqa: PLR0913 - everything meets here
     # What torch and transformers have made stays for ever: without it a collection takes no tenths of a second.
     gc.collect()
     gc.freeze()
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as last, contextlib.ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(Consumer(settings.kafka, isolation_level=settings.delivery.reads))
         delivery = stack.enter_context(
@@ -136,7 +148,7 @@ def serve(  # noqa: PLR0913 - everything meets here
         )
         scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
         score = Score(scheduler, costs, model, metrics, pulse=pulses.scorer, delays=delivery.delays)
-        publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher)
+        publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher, traces=traces)
         pipeline = Pipeline(
             [
                 Stage("tokenize", tokenize, (scoring,), settings.stages.tokenizer_threads),
@@ -158,6 +170,8 @@ def serve(  # noqa: PLR0913 - everything meets here
             options=settings.loop,
             max_poll_records=settings.door.max_poll_records,
         )
+        if traces is not None:  # when the group has been left: its partitions are not to wait for a collector
+            last.callback(lambda: traces.close(loop.drain_ends_s or time.monotonic() + _FLUSH_S))
         stack.callback(pipeline.join, _JOIN_S)
         stack.callback(inbox.close)
         stack.callback(pulses.loop.beat, _CLOSE_S)
@@ -195,7 +209,7 @@ def _delivery(
     options = settings.delivery
     name = options.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"
     limits = record_limits(settings.kafka)
-    log.info("transactions of %s", name)
+    log.info("transactions of %(id)s", {"id": name}, extra={"event": "transactional_id"})
     return ExactlyOnce(
         lambda: TransactionalProducer(
             settings.kafka, transactional_id=name, timeout_s=options.transaction_timeout_s, limits=limits

@@ -204,14 +204,14 @@ def execute() -> int:
         return end.code if isinstance(end.code, int) else Exit.OK
     except TyperException as error:
         if message := _usage(error):
-            say(message)
+            say(message, Exit.USAGE)
         return Exit.USAGE
     except StopError as error:
-        say(str(error))
+        say(str(error), error.code)
         return error.code
     except Exception as error:
-        logging.getLogger("worker").exception("the worker ends after an error")
-        say(f"{type(error).__name__}: {error}")
+        logging.getLogger("worker").exception("the worker ends after an error", extra={"event": "crashed"})
+        say(f"{type(error).__name__}: {error}", Exit.CRASH)
         return Exit.CRASH
     return code if isinstance(code, int) else Exit.OK
 

@@ -28,6 +28,7 @@ PANELS = {
     "watchdog": "Commits and stopping",
     "server": "HTTP",
     "logs": "Logs",
+    "traces": "Traces",
 }
 
 ConfigFile = Annotated[

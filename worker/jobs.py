@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from worker.ledger import Ticket
+    from worker.traces.event_spans import EventSpans
 
 # What a dead letter keeps of a record: all of it, all but the value, or nothing but where it came from.
 Keep = Literal["all", "key_and_headers", "nothing"]
@@ -144,9 +145,10 @@ class Job:
     outcome: tuple[str, str] | None = None  # outcome and reason, as published
     spent_s: dict[str, float] = field(default_factory=dict)  # seconds by stage
     device_s: float = 0.0  # its share of the device's time
-    tokenized_s: float = 0.0  # when it was ready to be scored,
+    tokenized_s: float = 0.0  # when the tokenizer was through with it,
     dispatched_s: float = 0.0  # when its first pairs went to the model,
     scored_s: float = 0.0  # and when all that was to be scored was
+    trace: EventSpans | None = None  # from the sending of its outcome on, if it is sampled
 
     def expect(self, pairs: Pairs) -> None:
         """Take the pairs that are to be scored."""

@@ -95,6 +95,7 @@ class MainLoop:
         self._max_poll_records = max_poll_records
         self._rewound: set[Partition] = set()  # read again since the last poll
         self._admitting = True
+        self.drain_ends_s: float | None = None  # when the patience of a stop is over; None before it
         self._lost: Record | None = None  # what cannot be read, and is not passed over
         self._given_up = False  # not all that was received was finished and committed when it stopped
         self._poll_due_s = 0.0
@@ -188,6 +189,8 @@ class MainLoop:
         self._pulse.beat()  # a hand-over comes here again and again, and has a limit of its own
         again: set[Partition] = set()
         for job, at_s, error, committed in endings:
+            if job.trace is not None:
+                job.trace.end(job, at_s, error)
             if isinstance(error, StopError):
                 raise error
             if error is not None:
@@ -220,14 +223,18 @@ class MainLoop:
         elif job.outcome is not None:
             metrics.events.labels(*job.outcome).inc()
             metrics.deadlines.labels("true" if at_s <= job.deadline_s else "false").inc()
-            job.spent_s["publish"] = at_s - job.scored_s
+            job.spent_s["publish"] = at_s - (job.scored_s or job.tokenized_s)  # not all need to be scored
         metrics.event_latency.observe(at_s - job.created_s)
         for stage, spent_s in job.spent_s.items():
             self._stage_durations[stage].observe(spent_s)
 
     def _rebalance(self, rebalance: Rebalance) -> None:
         self._metrics.rebalances.labels(rebalance.kind).inc()
-        log.info("partitions %s", rebalance.kind, extra={"partitions": _names(rebalance.partitions)})
+        log.info(
+            "partitions %(kind)s",
+            {"kind": rebalance.kind},
+            extra={"event": "rebalance", "partitions": _names(rebalance.partitions)},
+        )
         match rebalance.kind:
             case "assigned":
                 self._ledger.assign(rebalance.partitions)
@@ -270,7 +277,7 @@ class MainLoop:
             self._consumer.commit(offsets)
         except CommitRefused as error:
             # The group moved on without this member; the next poll says which partitions are lost.
-            log.warning("commit refused: %s", error)
+            log.warning("commit refused: %(error)s", {"error": error}, extra={"event": "commit_refused"})
             self._metrics.commits.labels("refused").inc()
             return False
         self._committing_since_s = None
@@ -281,12 +288,16 @@ class MainLoop:
     def _drain(self) -> None:
         self._admitting = False
         self._inbox.close()
-        give_up_s = time.monotonic() + self._options.drain_timeout_s
-        log.info("stopping", extra={"in_hand": self._ledger.open_count(self._ledger.partitions)})
+        give_up_s = self.drain_ends_s = time.monotonic() + self._options.drain_timeout_s
+        in_hand = self._ledger.open_count(self._ledger.partitions)
+        log.info("stopping", extra={"event": "stopping", "in_hand": in_hand})
         while (left := self._ledger.open_count(self._ledger.partitions)) and time.monotonic() < give_up_s:
             self._turn()
         if left:
-            log.warning("the drain time is over; what is left will be read again", extra={"left": left})
+            log.warning(
+                "the drain time is over; what is left will be read again",
+                extra={"event": "drain_timed_out", "left": left},
+            )
         give_up_s = time.monotonic() + self.LAST_COMMIT_S
         while not (committed := self._commit()) and time.monotonic() < give_up_s:
             self._turn()  # a rebalance is under way: the group takes commits again when it is through

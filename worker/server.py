@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        log.debug(format, *args)
+        log.debug(format, *args, extra={"event": "http_request"})
 
 
 class HttpServer(ThreadingHTTPServer):
@@ -171,9 +171,14 @@ class HttpServer(ThreadingHTTPServer):
         """Log what ended a request; the library would print a traceback for every client that hangs up."""
         error = sys.exception()
         if isinstance(error, ConnectionError | TimeoutError):
-            log.debug("%s hung up: %s", client_address, error)
+            log.debug("%s hung up: %s", client_address, error, extra={"event": "http_hung_up"})
         else:
-            log.error("a request from %s failed", client_address, exc_info=error)
+            log.error(
+                "a request from %(client)s failed",
+                {"client": client_address},
+                exc_info=error,
+                extra={"event": "http_failed"},
+            )
 
     @property
     def port(self) -> int:

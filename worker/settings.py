@@ -27,6 +27,7 @@ from worker.model.options import ModelOptions
 from worker.scheduler import BatchLimits
 from worker.server import ServerOptions
 from worker.stages import StageOptions
+from worker.traces import TraceOptions
 from worker.watchdog import WatchdogOptions
 
 G = TypeVar("G")
@@ -50,6 +51,7 @@ class Settings:
     watchdog: WatchdogOptions
     server: ServerOptions
     logs: LogOptions
+    traces: TraceOptions
 
     def __post_init__(self) -> None:
         """Refuse combinations across the parts that cannot work. Raises ValueError, which names the options."""

@@ -54,4 +54,4 @@ class StopSignals:
 def _say(level: int, message: str) -> None:
     """Log a line past the loggers: the signal may have come while one of them was writing."""
     if log.isEnabledFor(level):
-        os.write(2, line_of(log.name, level, message).encode() + b"\n")
+        os.write(2, line_of(log.name, level, message, event="signal").encode() + b"\n")

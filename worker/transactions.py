@@ -156,7 +156,11 @@ class ExactlyOnce:
         """Give the transaction up. Only a new producer knows for certain that the old one's work is undone or done."""
         now_s = time.monotonic()
         self._closing_since_s = self._closing_since_s or now_s
-        log.warning("a transaction was given up, its events are read again: %s", error)
+        log.warning(
+            "a transaction was given up, its events are read again: %(error)s",
+            {"error": error},
+            extra={"event": "transaction_given_up"},
+        )
         self._failing_s += now_s - self._began_s
         self._producer.close()
         self._producer = self._replaced(now_s + self._patience_s - self._failing_s, error)
@@ -173,7 +177,7 @@ class ExactlyOnce:
             except StopError as error:
                 if error.code not in _PASSING:
                     raise
-                log.warning("no new producer yet: %s", error)
+                log.warning("no new producer yet: %(error)s", {"error": error}, extra={"event": "no_producer"})
                 why = error
                 time.sleep(self.RETRY_S)
         raise StopError(

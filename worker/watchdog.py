@@ -129,10 +129,10 @@ def end_process(stuck: Sequence[Stuck]) -> NoReturn:
     # What is stuck may be the log: nobody reads standard error, and its pipe is full. Then the kernel ends the process.
     signal.alarm(_REPORT_WITHIN_S)
     message = f"{'; '.join(map(str, stuck))}; what was not committed is read again after the restart"
-    log.critical("%s", message)
+    log.critical("%s", message, extra={"event": "stuck"})
     names = [f"Thread 0x{thread.ident or 0:016x} is {thread.name}\n" for thread in threading.enumerate()]
     sys.stderr.write("".join(names))
     sys.stderr.flush()
     faulthandler.dump_traceback(all_threads=True)
-    say(message)
+    say(message, stuck[0].watched.code)
     os._exit(stuck[0].watched.code)

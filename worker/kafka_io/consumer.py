@@ -120,7 +120,7 @@ class Consumer:
             if isinstance(error.__cause__, HandOver):
                 return []
             if error.retriable:
-                log.warning("poll: %s", error)
+                log.warning("poll: %(error)s", {"error": error}, extra={"event": "poll_failed"})
                 time.sleep(_RETRY_S)
                 return []
             self._failed = True
@@ -230,7 +230,7 @@ class Consumer:
         except (
             kafka_errors.KafkaError
         ) as error:  # the group will notice by itself; why the worker ends must not be hidden
-            log.warning("could not leave the group: %s", error)
+            log.warning("could not leave the group: %(error)s", {"error": error}, extra={"event": "group_not_left"})
 
     def _check_topic(self) -> None:
         """Raise for a topic that became forbidden, of which the client only logs that it fetches no more."""
@@ -253,7 +253,11 @@ class Consumer:
         try:
             self.commit(offsets)
         except CommitRefused as error:
-            log.warning("could not commit what was handed over; its next owner repeats it: %s", error)
+            log.warning(
+                "could not commit what was handed over; its next owner repeats it: %(error)s",
+                {"error": error},
+                extra={"event": "hand_over_not_committed"},
+            )
             return False
         return True
 

@@ -89,7 +89,9 @@ def size_limits(options: KafkaOptions, topics: Iterable[str]) -> dict[str, int]:
                 if _LIMIT in settings:
                     limits[topic] = int(settings[_LIMIT]["value"])
     except kafka_errors.KafkaError as error:  # the right to do so, DescribeConfigs, is worth having, not needed
-        log.info("the limits of the topics could not be read: %s", error)
+        log.info(
+            "the limits of the topics could not be read: %(error)s", {"error": error}, extra={"event": "limits_unknown"}
+        )
     finally:
         admin.close()
     return limits

@@ -111,7 +111,11 @@ class TransactionalProducer(Writer):
             try:
                 self._wait(self._manager.begin_abort(), timeout_s)
             except (kafka_errors.KafkaError, TransactionFailed) as error:
-                log.info("the open transaction could not be aborted; the next producer does it: %s", error)
+                log.info(
+                    "the open transaction could not be aborted; the next producer does it: %(error)s",
+                    {"error": error},
+                    extra={"event": "transaction_left_open"},
+                )
             self._identity = None
         super().close(timeout_s)
 

@@ -93,7 +93,9 @@ class Writer:
         try:
             self._client.close(timeout_s)
         except kafka_errors.KafkaTimeoutError:
-            log.warning("the producer was closed with records that nobody acknowledged")
+            log.warning(
+                "the producer was closed with records that nobody acknowledged", extra={"event": "not_acknowledged"}
+            )
             self._client._sender.force_close()  # noqa: SLF001 - close() would flush, and so wait, again
             self._client._sender.join(_CLOSE_WITHIN_S)  # noqa: SLF001
             self._client._closed = True  # noqa: SLF001

@@ -89,7 +89,11 @@ def load_backend(chosen: Plan, options: ModelOptions, source: Source, config: An
     except UnfitError as unfit:
         if not chosen.or_torch:
             raise refuse(source.name.id, f"the backend openvino cannot run it, set backend torch: {unfit}") from unfit
-        log.warning("torch runs the model, since the backend openvino cannot: %s", unfit)
+        log.warning(
+            "torch runs the model, since the backend openvino cannot: %(reason)s",
+            {"reason": unfit},
+            extra={"event": "other_backend"},
+        )
     return _load_torch(chosen.device, options, source, config, tokenizer)
 
 

@@ -207,7 +207,7 @@ def load_model(options: ModelOptions) -> CrossEncoder:
         backend=backend,
     )
     facts = {"model": source.name.id, "revision": source.name.revision, "backend": backend.name}
-    log.info("model loaded", extra={**facts, **placement._asdict()})
+    log.info("model loaded", extra={"event": "model_loaded", **facts, **placement._asdict()})
     return model
 
 

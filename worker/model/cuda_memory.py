@@ -35,9 +35,13 @@ def limit_tokens(backend: TorchPadded | TorchVarlen, device: torch.device, posit
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
     fit = tokens_that_fit(free, taken / rows.tokens)
-    facts = {"free_bytes": free, "total_bytes": total, "bytes_per_token": round(taken / rows.tokens)}
-    log.info("a forward pass may have %d tokens", min(fit, backend.pass_tokens), extra=facts)
     backend.pass_tokens = min(fit, backend.pass_tokens)
+    facts = {"free_bytes": free, "total_bytes": total, "bytes_per_token": round(taken / rows.tokens)}
+    log.info(
+        "a forward pass may have %(tokens)d tokens",
+        {"tokens": backend.pass_tokens},
+        extra={"event": "memory_measured", **facts},
+    )
 
 
 def tokens_that_fit(free: int, per_token: float) -> int:

@@ -101,10 +101,18 @@ class HalvingWork(Generic[Logits]):
         failure = failure.with_traceback(None)
         self.clean_up(failure)
         if len(chosen) == 1:
-            log.warning("a pair of %d tokens cannot be scored: %r", int(self.rows.lengths[chosen[0]]), failure)
+            facts = {"tokens": int(self.rows.lengths[chosen[0]]), "error": failure}
+            log.warning(
+                "a pair of %(tokens)d tokens cannot be scored: %(error)r", facts, extra={"event": "pair_failed"}
+            )
             self.failures[int(chosen[0])] = failure
             return
-        log.warning("a forward pass of %d pairs failed, trying its halves: %r", len(chosen), failure)
+        facts = {"pairs": len(chosen), "error": failure}
+        log.warning(
+            "a forward pass of %(pairs)d pairs failed, trying its halves: %(error)r",
+            facts,
+            extra={"event": "pass_failed"},
+        )
         middle = len(chosen) // 2
         self._attempt(chosen[:middle])
         self._attempt(chosen[middle:])

@@ -48,7 +48,10 @@ def open_gpu(device: str) -> Gpu | None:
     if not device.startswith("cuda"):
         return None
     if importlib.util.find_spec("pynvml") is None:
-        log.info("no metrics of the GPU's driver: install them with pip install 'rerank-worker[gpu]'")
+        log.info(
+            "no metrics of the GPU's driver: install them with pip install 'rerank-worker[gpu]'",
+            extra={"event": "no_gpu_metrics"},
+        )
         return None
     import pynvml
     import torch
@@ -59,6 +62,8 @@ def open_gpu(device: str) -> Gpu | None:
         uuid = str(torch.cuda.get_device_properties(device).uuid)
         handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid.removeprefix('GPU-')}")
     except pynvml.NVMLError as error:
-        log.warning("no metrics of the GPU's driver: %s", error)
+        log.warning(
+            "no metrics of the GPU's driver: %(error)s", {"error": error}, extra={"event": "gpu_metrics_failed"}
+        )
         return None
     return _Gpu(pynvml, handle)

@@ -73,7 +73,11 @@ class ConversionCache:
 
     def discard(self, reason: str) -> None:
         """Take away what is kept and cannot be used."""
-        log.warning("the converted model in %s cannot be used and is made anew: %s", self._entry, reason)
+        log.warning(
+            "the converted model in %(place)s cannot be used and is made anew: %(reason)s",
+            {"place": self._entry, "reason": reason},
+            extra={"event": "conversion_unusable"},
+        )
         # Out of the way in one step, so that nobody finds half of it; who has mapped it keeps it.
         with suppress(OSError), tempfile.TemporaryDirectory(prefix=".", dir=self._folder) as passing:
             self._entry.rename(Path(passing) / self._entry.name)
@@ -100,7 +104,11 @@ class ConversionCache:
         except (OSError, RuntimeError) as error:
             if isinstance(error, OSError) and error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
                 return  # another replica was first
-            log.warning("the converted model cannot be kept in %s: %s", self._folder, first_line(error))
+            log.warning(
+                "the converted model cannot be kept in %(place)s: %(error)s",
+                {"place": self._folder, "error": first_line(error)},
+                extra={"event": "conversion_not_kept"},
+            )
 
 
 def user_cache(environ: Mapping[str, str]) -> Path:

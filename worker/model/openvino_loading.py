@@ -67,7 +67,11 @@ def _convert(source: Source, config: Any, tokenizer: PairTokenizer) -> Conversio
         converted = convert(model, token_types=tokenizer.token_types)
     except Exception as error:
         raise UnfitError(f"it cannot be converted: {first_line(error)}") from error
-    log.info("model converted to OpenVINO in %.1f s", time.perf_counter() - begun)
+    log.info(
+        "model converted to OpenVINO in %(seconds).1f s",
+        {"seconds": time.perf_counter() - begun},
+        extra={"event": "model_converted"},
+    )
     return Conversion(converted, Reference(rows, expected.logits), positions)
 
 

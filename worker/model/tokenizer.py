@@ -96,5 +96,7 @@ def _check(template: Template | None, raw: Tokenizer, reference: Any) -> tuple[T
         if odd is None:
             return template, ""
         reason = f"ids put together differ from the tokenizer's own for query {odd[0]!r} and product {odd[1]!r}"
-    log.warning("pairs are encoded as pairs, which is slower: %s", reason)
+    log.warning(
+        "pairs are encoded as pairs, which is slower: %(reason)s", {"reason": reason}, extra={"event": "slow_tokenizer"}
+    )
     return None, reason

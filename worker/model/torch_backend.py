@@ -56,7 +56,7 @@ def _choose(
     if pad:
         return padded
     if problem := _unfit(model, device):
-        log.info("batches are padded: %s", problem)
+        log.info("batches are padded: %(reason)s", {"reason": problem}, extra={"event": "not_flat"})
         return padded
     types = tokenizer.token_types
     flat: TorchFlat | TorchVarlen
@@ -66,7 +66,11 @@ def _choose(
         tokens = group_tokens or CUDA_GROUP_TOKENS
         flat = TorchVarlen(FlatEncoder(model, VarlenAttention()), device, token_types=types, pass_tokens=tokens)
     if problem := _refuted(padded, flat, int(model.config.vocab_size), _TOLERANCES[dtype]):
-        log.warning("this model %s without padding, so its batches are padded: it is slower", problem)
+        log.warning(
+            "this model %(reason)s without padding, so its batches are padded: it is slower",
+            {"reason": problem},
+            extra={"event": "padded"},
+        )
         return padded
     model.base_model.encoder = None  # its weights are in the flat encoder now, in another layout
     return flat

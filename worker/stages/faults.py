@@ -21,5 +21,6 @@ def where(job: Job) -> dict[str, object]:
 
 def defect(job: Job, stage: str, error: Exception) -> Fault:
     """Return the fault of an event that shows a defect of the worker: it must not stop all the others."""
-    log.error("a defect of the worker; the event becomes a dead letter", exc_info=error, extra=where(job))
+    message = "a defect of the worker; the event becomes a dead letter"
+    log.error(message, exc_info=error, extra={"event": "defect", "stage": stage, **where(job)})
     return Fault("defect", stage, type(error).__name__, str(error))

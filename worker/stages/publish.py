@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from worker.model.cross_encoder import CrossEncoder
     from worker.pipeline import Pulse
     from worker.ranking import Ranking
+    from worker.traces.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,15 @@ class Publish:
 
     IDLE_S = 0.5  # how long to wait for events before the pulse is beaten again
 
-    def __init__(
-        self, delivery: Delivery, options: KafkaOptions, model: CrossEncoder, metrics: Metrics, pulse: Pulse
+    def __init__(  # noqa: PLR0913 - what it publishes through, and what it shows of it
+        self,
+        delivery: Delivery,
+        options: KafkaOptions,
+        model: CrossEncoder,
+        metrics: Metrics,
+        pulse: Pulse,
+        *,
+        traces: Traces | None = None,
     ) -> None:
         self._delivery = delivery
         self._options = options
@@ -44,6 +52,7 @@ class Publish:
         self._metrics = metrics
         self._logits = {place: metrics.logits.labels(place) for place in PLACES}
         self._pulse = pulse
+        self._traces = traces
         self._order = Order()
 
     def run(self, inbox: Channel[Job]) -> None:
@@ -104,7 +113,8 @@ class Publish:
             self._logits[place].observe(float(ranking.logits[number]))
 
     def _send_dead_letter(self, job: Job, fault: Fault) -> None:
-        log.warning("dead letter: %s", fault.message, extra={**where(job), "reason": fault.reason})
+        fields = {**where(job), "reason": fault.reason, "stage": fault.stage}
+        log.warning("dead letter: %(error)s", {"error": fault.message}, extra={"event": "dead_letter", **fields})
         letter = dead_letter(
             job,
             group_id=self._options.group_id,
@@ -116,6 +126,8 @@ class Publish:
         self._send(job, Outgoing(self._options.dead_letter_topic, *letter))
 
     def _send(self, job: Job, outgoing: Outgoing) -> None:
+        if self._traces is not None:
+            outgoing = self._traces.begin(job, outgoing)
         try:
             self._delivery.send(job, outgoing)
         except RecordTooLarge as error:

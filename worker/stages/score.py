@@ -155,7 +155,11 @@ class Score:
             job.unscored -= stop - start
             job.device_s += took_s * (stop - start) / pairs
             if error := flying.flight.failures.get(number):
-                log.error("an event could not be scored: %s", error, extra=where(job))
+                log.error(
+                    "an event could not be scored: %(error)s",
+                    {"error": error},
+                    extra={"event": "not_scored", **where(job)},
+                )
                 job.fault = Fault("model", "score", type(error).__name__, str(error))
             if job.unscored == 0:
                 self._hand_on(job, publishing)

@@ -58,6 +58,7 @@ class Tokenize:
             job.dropped = not job.ticket.wanted
             if not job.dropped:
                 self._prepare(job)
+                job.tokenized_s = time.monotonic()
             (publishing if job.fault or not job.unscored else scoring).put(job)
 
     def _prepare(self, job: Job) -> None:
@@ -86,9 +87,8 @@ class Tokenize:
             if self._score_cache is not None:
                 self._score_cache.look_up(job)
         except Exception as error:  # one event's text must not stop the stream
-            log.exception("an event could not be tokenized", extra=where(job))
+            log.exception("an event could not be tokenized", extra={"event": "not_tokenized", **where(job)})
             job.fault = Fault("tokenizer", "tokenize", type(error).__name__, str(error))
             return
-        job.tokenized_s = time.monotonic()
         job.spent_s["decode"] = decoded_s - began_s
-        job.spent_s["tokenize"] = job.tokenized_s - decoded_s
+        job.spent_s["tokenize"] = time.monotonic() - decoded_s

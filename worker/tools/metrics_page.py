@@ -38,7 +38,7 @@ what waits: what to scale on. Overload, in which lists are scored in part, does 
 """
 
 _ENDINGS = {"counter": "_total", "info": "_info"}
-_UNITS = ("seconds", "bytes", "tokens", "records", "events", "pairs", "partitions", "transactions", "commits")
+_UNITS = ("seconds", "bytes", "tokens", "records", "events", "pairs", "partitions", "transactions", "commits", "ratio")
 _OTHER_UNITS = {
     "rerank_dead_letters": "events",
     "rerank_deadlines": "events",
