@@ -94,7 +94,7 @@ def test_a_worker_that_does_not_answer_is_shown_so_and_the_others_go_on(line: Li
     ran = rerank_worker(None, "top", nobody, stranger, ready, "--once", "--interval", "0.5")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert cells(ran.stdout, nobody)[1] == "unreachable: Connection refused"
-    assert "is no worker" in cells(ran.stdout, stranger)[1]
+    assert cells(ran.stdout, stranger)[1] == "answers, but is no worker"
     assert cells(ran.stdout, ready)[1] == "ready"
     assert cells(ran.stdout, "all")[1] == "1 of 3 ready"
 
@@ -136,7 +136,7 @@ def test_in_a_pipe_each_look_is_printed_and_a_reader_that_has_seen_enough_ends_i
         (["ftp://worker"], "URL: expected the address of a worker, such as http://127.0.0.1:9464, got 'ftp://worker'"),
         (["worker:9464", "--interval", "0"], "--interval: expected 0.1 to 3600 seconds, got 0"),
         (["worker:9464", "--interval", "nan"], "--interval: expected 0.1 to 3600 seconds, got nan"),
-        ([], "Missing argument 'URL...'. (see rerank-worker top --help)"),
+        ([], "Missing argument 'URL...'. (see python -m worker top --help)"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(words: list[str], said: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OK = 200  # of HTTP
+_STRANGER = "answers, but is no worker"
 _MOST_AT_ONCE = 32
 _SHOWN = 100  # characters of what a stranger answers
 
@@ -62,8 +63,10 @@ class Scraper:
             status, text = read_page(f"{url}/metrics", self._timeout_s)
             reading = Reading(text_string_to_metric_families(text), time.monotonic())
             if status != _OK or not reading.series("rerank_pairs_total"):
-                return Scrape(url, "answers, but is no worker")
+                return Scrape(url, _STRANGER)
             status, said = read_page(f"{url}/readyz", self._timeout_s)
+        except ValueError:  # its /metrics are none
+            return Scrape(url, _STRANGER)
         except Exception as error:  # whatever one of them does, the others are shown
             return Scrape(url, f"unreachable: {_reason(error)}")
         self._readings[url] = reading
