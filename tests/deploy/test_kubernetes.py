@@ -105,9 +105,9 @@ def test_every_variable_is_an_option_and_has_a_value_that_it_takes(manifests: Ma
 
 
 def test_every_variable_and_metric_that_deploy_names_exists() -> None:
-    metrics = {
-        sample.name for family in Metrics(REASONS).registry.collect() for sample in [family, *family.samples]
-    } | {"rerank_build_info"}
+    families = list(Metrics(REASONS).registry.collect())
+    samples = {sample.name for family in families for sample in family.samples}
+    metrics = {"rerank_build_info", *samples, *(family.name for family in families)}
     options = {option.variable for option in settings.options(settings.group_types())} | {"RERANK_CONFIG"}
     for path, text in texts():
         if path.is_relative_to(KUBERNETES):
