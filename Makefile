@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak lint format clean
+.PHONY: demo test coverage fuzz faults soak check-deploy image lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -26,6 +26,12 @@ faults: .venv/.dev
 soak: .venv/.dev
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
+check-deploy: .venv/.dev .venv-checkov/.made
+	CHECKOV=.venv-checkov/bin/checkov $(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
+
+image: .venv/.dev
+	$(BIN)/python -m tests.deploy.image $(IMAGE_ARGS)
+
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,7 +42,7 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/.demo .venv/.dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -45,3 +51,9 @@ clean:
 
 .venv/.demo: extras := demo
 .venv/.dev: extras := demo,bench,openvino,dev
+
+# Apart from the worker's: checkov brings a hundred libraries, some of them older than the worker's own.
+.venv-checkov/.made: Makefile
+	test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/python -m pip install --quiet checkov==3.3.30
+	touch $@
