@@ -1,0 +1,126 @@
+"""What the component strimzi asks for is what a worker needs: topics and rights as written there, on Apache Kafka."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    NewTopic,
+    ResourcePattern,
+    ResourceType,
+)
+
+from tests.deploy.manifests import Manifests, render
+from tests.integration.line import Line, Worker, event
+from worker.exits import Exit
+from worker.tools.brokers import ApacheKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PASSWORD = "secret of the tests"
+_KINDS = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactionalId": ResourceType.TRANSACTIONAL_ID}
+_OPERATIONS = {
+    "Read": ACLOperation.READ,
+    "Write": ACLOperation.WRITE,
+    "DescribeConfigs": ACLOperation.DESCRIBE_CONFIGS,
+}
+_OPTIONS = {"requests": "REQUEST", "results": "RESULT", "dead-letters": "DEAD_LETTER"}
+_PATTERNS = {"literal": ACLResourcePatternType.LITERAL, "prefix": ACLResourcePatternType.PREFIXED}
+
+pytestmark = pytest.mark.apache
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
+    return render("exactly-once with all components", tmp_path_factory.mktemp("kustomization"))
+
+
+@pytest.fixture(scope="module")
+def kafka(apache_kafka_home: Path, manifests: Manifests, broker_logs: Path) -> Iterator[ApacheKafka]:
+    (user,) = manifests.of_kind("KafkaUser")
+    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    broker = ApacheKafka(
+        apache_kafka_home,
+        listeners=("SASL_PLAINTEXT",),
+        users={user["metadata"]["name"]: _PASSWORD},
+        properties={
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        },
+        folder=broker_logs / "strimzi",
+    )
+    with broker:
+        with KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers) as admin:
+            admin.create_topics([_topic(topic) for topic in manifests.of_kind("KafkaTopic")])
+            admin.create_acls(list(_acls(user)))
+        yield broker
+
+
+def _topic(resource: dict[str, Any]) -> NewTopic:
+    """Return the topic, on the one broker that there is."""
+    settings = {name: str(value) for name, value in resource["spec"]["config"].items()} | {"min.insync.replicas": "1"}
+    name, partitions = resource["metadata"]["name"], resource["spec"]["partitions"]
+    return NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=settings)
+
+
+def _acls(user: dict[str, Any]) -> Iterator[ACL]:
+    for rule in user["spec"]["authorization"]["acls"]:
+        resource = rule["resource"]
+        pattern = _PATTERNS[resource.get("patternType", "literal")]
+        what = ResourcePattern(_KINDS[resource["type"]], resource["name"], pattern)
+        for operation in rule["operations"]:
+            yield ACL(f"User:{user['metadata']['name']}", "*", _OPERATIONS[operation], ACLPermissionType.ALLOW, what)
+
+
+@pytest.fixture
+def line(kafka: ApacheKafka, manifests: Manifests, tmp_path: Path) -> Iterator[Line]:
+    names = manifests.environment()
+    topics = {stem: names[f"RERANK_{option}_TOPIC"] for stem, option in _OPTIONS.items()}
+    line = Line(kafka.bootstrap_servers, lambda stem, **_: topics[stem], tmp_path)
+    yield line
+    line.close()
+
+
+def _start(line: Line, kafka: ApacheKafka, manifests: Manifests, **options: Any) -> Worker:
+    """Start a worker with the group and the login of the manifests; without TLS, which is not Strimzi's matter here."""
+    names = manifests.environment()
+    given = {
+        "bootstrap_servers": kafka.address("SASL_PLAINTEXT"),
+        "group_id": names["RERANK_GROUP_ID"],
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": names["RERANK_SASL_MECHANISM"],
+        "sasl_username": names["RERANK_SASL_USERNAME"],
+        "sasl_password": _PASSWORD,
+        **options,
+    }
+    return line.start(module="tests.integration.light_worker", **given)
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_its_user_may_do_what_a_worker_does(
+    line: Line, kafka: ApacheKafka, manifests: Manifests, delivery: str
+) -> None:
+    transactional_id = manifests.environment()["RERANK_TRANSACTIONAL_ID"]
+    options = {"transactional_id": transactional_id} if delivery == "exactly-once" else {}
+    worker = _start(line, kafka, manifests, delivery=delivery, **options)
+    line.publish([event(1), b"no JSON"])
+    for metric in ("rerank_events_total", "rerank_dead_letters_total"):
+        worker.until(f"{metric} is 1", lambda metric=metric: worker.metric(metric) == 1)  # type: ignore[misc]
+    assert worker.stop() == 0
+    assert "could not be read" not in worker.log.read_text()  # the limits of the topics
+
+
+def test_its_user_may_not_read_what_the_worker_writes(line: Line, kafka: ApacheKafka, manifests: Manifests) -> None:
+    worker = _start(line, kafka, manifests, wait=False, request_topic=line.results)
+    assert worker.wait(30) == Exit.FORBIDDEN
+    assert f"topic {line.results}" in worker.tail()
