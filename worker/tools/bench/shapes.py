@@ -7,7 +7,7 @@ import importlib.util
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from worker.jobs import Slice
 from worker.model.cross_encoder import load_model
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from worker.model.cross_encoder import CrossEncoder
+    from worker.model.options import Dtype
     from worker.settings import Settings
     from worker.tools.bench.progress import Advance
     from worker.tools.bench.scorer_options import ScorerOptions
@@ -59,8 +60,9 @@ def bench_shapes(
     """Measure and print. Raises StopError for options or a device that cannot be used."""
     options.check()
     placement = place(settings.model.device, settings.model.dtype)
+    dtype = cast("Dtype", placement.dtype)
     model = dataclasses.replace(
-        settings.model, device=placement.device, dtype=placement.dtype, backend="torch", revision="random"
+        settings.model, device=placement.device, dtype=dtype, backend="torch", revision="random"
     )
     settings = dataclasses.replace(settings, model=model)
     report = Report("bench scorer --shapes", Environment())
