@@ -60,12 +60,9 @@ def bench_shapes(
     """Measure and print. Raises StopError for options or a device that cannot be used."""
     options.check()
     placement = place(settings.model.device, settings.model.dtype)
+    dtype = cast("Dtype", placement.dtype)
     model = dataclasses.replace(
-        settings.model,
-        device=placement.device,
-        dtype=cast("Dtype", placement.dtype),
-        backend="torch",
-        revision="random",
+        settings.model, device=placement.device, dtype=dtype, backend="torch", revision="random"
     )
     settings = dataclasses.replace(settings, model=model)
     report = Report("bench scorer --shapes", Environment())
