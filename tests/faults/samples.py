@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +64,14 @@ class Sampler:
 
 
 def drift(samples: Sequence[Sample]) -> dict[str, float]:
-    """Return how each figure changes by the hour once the run is warm: the slope of its line of least squares."""
+    """Return how each figure changes by the hour once the run is warm: the slope of its line of least squares.
+
+    Looks between which nothing came out are left aside.
+    """
     if not samples:
         return {}
-    warm = [sample for sample in samples if sample.at_s >= samples[-1].at_s * _WARM]
+    began_s = samples[-1].at_s * _WARM
+    warm = [sample for sample in samples if sample.at_s >= began_s and not math.isnan(sample.latency_p50_ms)]
     if len(warm) < 2:
         return {}
     hours = [sample.at_s / 3600 for sample in warm]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,13 @@ def _samples(*resident_mb: float) -> list[Sample]:
 def test_what_grows_is_seen_by_the_hour_and_the_beginning_does_not_count() -> None:
     grown = drift(_samples(50, 80, *(100 + at for at in range(2, 11))))
     assert grown == {"resident_mb": pytest.approx(10), "threads": 0, "files": 0, "latency_p50_ms": 0}
+
+
+def test_a_look_at_which_nothing_had_come_out_says_nothing() -> None:
+    samples = _samples(*(100 + at for at in range(11)))
+    samples[5] = replace(samples[5], latency_p50_ms=float("nan"), resident_mb=900)
+    assert drift(samples)["latency_p50_ms"] == 0
+    assert drift(samples)["resident_mb"] == pytest.approx(10)
 
 
 def test_a_run_without_samples_shows_no_drift() -> None:
