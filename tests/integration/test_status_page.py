@@ -60,8 +60,9 @@ def test_the_page_shows_what_a_worker_does_and_refreshes_itself(line: Line, brow
     build = browser.text("build")
     assert "model-minilm-l6" in build
     assert "cpu" in build
-    for plot in ("throughput", "latency", "backlog"):
-        assert browser.ask(f"document.querySelector('#{plot} path.main').getTotalLength()") > 0, plot
+    plots = ("#throughput", "#latency", "#backlog")
+    lengths = f"{list(plots)}.map((plot) => document.querySelector(`${{plot}} path.main`).getTotalLength())"
+    browser.until("a line in each plot", lambda: min(browser.ask(lengths)) > 0)
     assert "now" in browser.ask("document.getElementById('latency').getAttribute('aria-label')")
     assert browser.ask("window.notReloaded")
     assert browser.complaints == []
