@@ -105,24 +105,8 @@ def _prediction() -> Row:
     return Row(
         "Time of a batch, and caches",
         [
-            Panel(
-                title="Batch time, p50: predicted against actual",
-                meaning="The prediction is a high quantile (--cost-quantile), so it should lie a little above.",
-                unit="s",
-                queries=[
-                    Query("actual", quantile(0.5, "rerank_batch_seconds")),
-                    Query("predicted at most", quantile(0.5, "rerank_predicted_batch_seconds")),
-                ],
-            ),
-            Panel(
-                title="Batch time, p99: predicted against actual",
-                meaning="Where the actual one lies far above, deadlines are missed that were thought safe.",
-                unit="s",
-                queries=[
-                    Query("actual", quantile(0.99, "rerank_batch_seconds")),
-                    Query("predicted at most", quantile(0.99, "rerank_predicted_batch_seconds")),
-                ],
-            ),
+            _batch_time(0.5, "The prediction is a high quantile (--cost-quantile), so it should lie a little above."),
+            _batch_time(0.99, "Where the actual one lies far above, deadlines are missed that were thought safe."),
             Panel(
                 title="Cache hits",
                 meaning="Share of the look-ups that found something: token ids of a product, logits of a pair.",
@@ -137,6 +121,18 @@ def _prediction() -> Row:
                     )
                 ],
             ),
+        ],
+    )
+
+
+def _batch_time(level: float, meaning: str) -> Panel:
+    return Panel(
+        title=f"Batch time, p{level * 100:g}: predicted against actual",
+        meaning=meaning,
+        unit="s",
+        queries=[
+            Query("actual", quantile(level, "rerank_batch_seconds")),
+            Query("predicted at most", quantile(level, "rerank_predicted_batch_seconds")),
         ],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -23,6 +23,8 @@ from grafana_foundation_sdk.models.dashboard import (
 
 if TYPE_CHECKING:
     from deploy.grafana.panels import Board, Limit, Panel
+
+Made = TypeVar("Made", timeseries.Panel, stat.Panel)
 
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 _TAG = "rerank-worker"
@@ -71,39 +73,24 @@ def _choice(name: str, label: str, query: str) -> dashboard.QueryVariable:
 
 
 def _plot(panel: Panel) -> timeseries.Panel:
-    made = (
-        timeseries.Panel()
-        .title(panel.title)
-        .description(panel.meaning)
-        .unit(panel.unit)
-        .datasource(_SOURCE)
-        .span(panel.width)
-        .height(_PLOT_ROWS)
-        .fill_opacity(20 if panel.stacked else 5)
-        .show_points(VisibilityMode.NEVER)
-    )
+    made = _filled(timeseries.Panel(), panel, _PLOT_ROWS).fill_opacity(20 if panel.stacked else 5)
+    made = made.show_points(VisibilityMode.NEVER)
     if panel.stacked:
         made = made.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     if panel.limit:
-        dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
-        made = made.thresholds(_thresholds(panel.limit)).thresholds_style(dashed)
-    for query in _queries(panel):
-        made = made.with_target(query)
+        made = made.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
     return made
 
 
 def _number(panel: Panel) -> stat.Panel:
-    made = (
-        stat.Panel()
-        .title(panel.title)
-        .description(panel.meaning)
-        .unit(panel.unit)
-        .datasource(_SOURCE)
-        .span(panel.width)
-        .height(_NUMBER_ROWS)
-        .graph_mode(BigValueGraphMode.AREA)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    )
+    made = _filled(stat.Panel(), panel, _NUMBER_ROWS).graph_mode(BigValueGraphMode.AREA)
+    return made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+
+
+def _filled(made: Made, panel: Panel, rows: int) -> Made:
+    """Give a panel of either kind what all have."""
+    made = made.title(panel.title).description(panel.meaning).unit(panel.unit).datasource(_SOURCE)
+    made = made.span(panel.width).height(rows)
     if panel.limit:
         made = made.thresholds(_thresholds(panel.limit))
     for query in _queries(panel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.grafana.panels import Board, Limit, Panel, Query, Row, chosen, quantiles, rate
+from deploy.grafana.panels import Board, Limit, Panel, Query, Row, by_partition, chosen, quantiles, rate
 
 
 def board() -> Board:
@@ -50,24 +50,14 @@ def _lag() -> Row:
                 title="Records not done",
                 meaning="Those not received yet, and those inside the worker.",
                 unit="short",
-                queries=[
-                    Query(
-                        "{{topic}} {{partition}}",
-                        f"sum by (topic, partition) ({chosen('rerank_consumer_lag_records')})",
-                    )
-                ],
+                queries=[by_partition("sum", "rerank_consumer_lag_records")],
                 stacked=True,
             ),
             Panel(
                 title="Age of the oldest",
                 meaning="Of the records of each partition that are not done.",
                 unit="s",
-                queries=[
-                    Query(
-                        "{{topic}} {{partition}}",
-                        f"max by (topic, partition) ({chosen('rerank_consumer_lag_seconds')})",
-                    )
-                ],
+                queries=[by_partition("max", "rerank_consumer_lag_seconds")],
                 limit=Limit(60),
             ),
             Panel(

@@ -9,6 +9,7 @@ from deploy.grafana.panels import (
     Panel,
     Query,
     Row,
+    by_partition,
     chosen,
     quantiles,
     rate,
@@ -168,12 +169,7 @@ def _waiting() -> Row:
                 title="Lag in seconds",
                 meaning="Age of the first record of each partition that is not done.",
                 unit="s",
-                queries=[
-                    Query(
-                        "{{topic}} {{partition}}",
-                        f"max by (topic, partition) ({chosen('rerank_consumer_lag_seconds')})",
-                    )
-                ],
+                queries=[by_partition("max", "rerank_consumer_lag_seconds")],
                 limit=Limit(60),
             ),
             Panel(

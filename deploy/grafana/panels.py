@@ -91,3 +91,8 @@ def quantile(level: float, metric: str, by: str = "", where: str = "") -> str:
 def quantiles(metric: str, *levels: float) -> list[Query]:
     """Return some quantiles of a histogram, each with its name."""
     return [Query(f"p{level * 100:g}", quantile(level, metric)) for level in levels]
+
+
+def by_partition(combine: str, metric: str) -> Query:
+    """Return a metric of each partition: one that moves has for a while a series of each of two workers."""
+    return Query("{{topic}} {{partition}}", f"{combine} by (topic, partition) ({chosen(metric)})")
