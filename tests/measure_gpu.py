@@ -19,12 +19,11 @@ from torch.profiler import ProfilerActivity, profile
 from worker.model.cross_encoder import load_model
 from worker.model.options import ModelOptions
 from worker.model.random_model import SHAPES, save_random
-from worker.tools.bench.shapes_work import LENGTHS, make_work
+from worker.tools.bench.shapes_work import BATCH_TOKENS, LENGTHS, make_work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOKENS = {"cpu": 1_024, "cuda": 32_768}
 _ROWS = 25  # of a profile
 
 
@@ -79,7 +78,7 @@ def write_profiles(folder: Path, device: str) -> None:
         with tempfile.TemporaryDirectory() as made:
             save_random(shape, Path(made))
             model = load_model(ModelOptions(model=made, device=device, backend="torch"))
-        work = make_work(model.pair_encoder(), LENGTHS["mixed"], _TOKENS[kind])
+        work = make_work(model.pair_encoder(), LENGTHS["mixed"], BATCH_TOKENS[kind])
         model.launch(work.batch()).wait()
         with torch.inference_mode(), profile(activities=activities) as seen:
             for _ in range(3):

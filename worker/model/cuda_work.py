@@ -38,6 +38,11 @@ class CudaWork(TorchWork):
         return scored
 
 
+def begin(backend: Passes[torch.Tensor], rows: Rows, device: torch.device) -> TorchWork:
+    """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
+    return TorchWork(backend, rows) if device.type == "cpu" else CudaWork(backend, rows, device)
+
+
 def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return the values on the device, from pinned memory, so that the host does not wait for the copy.
 

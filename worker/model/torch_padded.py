@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from worker.model.cuda_work import CudaWork
+from worker.model.cuda_work import begin
 from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
-from worker.model.torch_work import TorchWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
+
+    from worker.model.torch_work import TorchWork
 
 # Padded tokens of one forward pass. Measured with a MiniLM-L6 on product texts of 25 and 75 tokens, in float32 and
 # bfloat16: the rate is flat from 500 to 2,000, a tenth lower at 4,000 and a third at 8,000, where more is padding and
@@ -51,7 +52,7 @@ class TorchPadded:
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
-        return TorchWork(self, rows) if self._device.type == "cpu" else CudaWork(self, rows, self._device)
+        return begin(self, rows, self._device)
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""

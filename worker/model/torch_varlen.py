@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from worker.model.cuda_work import CudaWork, send, staging
+from worker.model.cuda_work import begin, send, staging
 from worker.model.flat_stream import Laid, Stream, lay, passes_of
-from worker.model.torch_work import TorchWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.model.flat_encoder import FlatEncoder
     from worker.model.rows import Rows
+    from worker.model.torch_work import TorchWork
 
 
 class TorchVarlen:
@@ -36,7 +36,7 @@ class TorchVarlen:
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch: the device's queue holds all of it on return."""
-        return TorchWork(self, rows) if self._device.type == "cpu" else CudaWork(self, rows, self._device)
+        return begin(self, rows, self._device)
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""

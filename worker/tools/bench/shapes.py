@@ -20,7 +20,7 @@ from worker.tools.bench.peers import open_sentence_transformers
 from worker.tools.bench.progress import progress
 from worker.tools.bench.report import Report
 from worker.tools.bench.shapes_report import Measured, Run, tell
-from worker.tools.bench.shapes_work import LENGTHS, Work, make_work
+from worker.tools.bench.shapes_work import BATCH_TOKENS, LENGTHS, Work, make_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from worker.tools.bench.scorer_options import ScorerOptions
 
 _PEER_BATCH = {"cpu": 32, "cuda": 256}  # pairs of one forward pass of the peer: its default, and what a GPU is fed with
-_BATCH_TOKENS = {"cpu": 1_024, "cuda": 32_768}
 _LONE_LENGTH, _LONE_RUNS = 128, 20
 _LONE_PAIRS = {"cpu": 4, "cuda": 100}
 
@@ -105,7 +104,7 @@ def _measure(bench: _Bench, shape: Shape) -> Measured:
 
 
 def _budget(bench: _Bench) -> int:
-    return bench.settings.batch.batch_tokens or _BATCH_TOKENS[bench.kind]
+    return bench.settings.batch.batch_tokens or BATCH_TOKENS[bench.kind]
 
 
 def _in_turns(

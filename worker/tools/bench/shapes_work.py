@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from worker.model.tokens import PairEncoder
 
+BATCH_TOKENS = {"cpu": 1_024, "cuda": 32_768}
 _QUERY = 4  # words of a query
 _MIXED_MEAN, _MIXED_SPREAD, _MIXED_ENDS = 128, 0.6, (16, 384)
 
