@@ -10,15 +10,25 @@ PACKAGE = Path(__file__).parent.parent / "worker"
 
 # Each row may import from its own row and from those above it.
 LAYERS = (
-    ("exits", "jobs", "channel", "pipeline", "metrics", "logs", "signals", "watchdog"),
+    ("exits", "jobs", "channel", "pipeline", "attempt", "metrics", "logs", "signals", "watchdog"),
     (
-        *("contract", "events", "ledger", "lag", "door", "ordering", "dead_letter_limits", "corrupt_records"),
+        *(
+            "contract",
+            "events",
+            "ledger",
+            "lag",
+            "door",
+            "ordering",
+            "dead_letter_limits",
+            "in_flight",
+            "corrupt_records",
+        ),
         *("backlog", "delays", "costs", "batch", "scheduler", "ranking"),
     ),
     ("model",),
     ("kafka_io", "dead_letters", "status", "server", "traces"),
     ("delivery", "transactions"),
-    ("stages", "gauges", "loop"),
+    ("stages", "gauges", "tally", "intake", "commits", "loop"),
     ("settings", "flags", "watched", "app"),
     ("demo", "tools", "training"),
     ("cli", "__main__"),

@@ -180,7 +180,7 @@ def test_while_a_rebalance_is_under_way_the_transaction_waits_and_says_for_how_l
     assert line.delivery.commit_age_s() == 0
     line.tend(in_s=LONG_S)
     assert line.ended() == []
-    line.delivery._closing_since_s = time.monotonic() - 7
+    line.delivery._closing._since_s = time.monotonic() - 7
     assert line.delivery.commit_age_s() >= 7
     line.place = "another"
     line.tend(in_s=2 * LONG_S)

@@ -19,6 +19,7 @@ from worker.dead_letters import REASONS
 from worker.delivery import AtLeastOnce, Delivery, Ending
 from worker.door import Door
 from worker.events import Decoder
+from worker.in_flight import InFlight
 from worker.kafka_io import Consumer, Producer, TransactionalProducer, check_topics, record_limits
 from worker.ledger import Ledger
 from worker.loop import MainLoop
@@ -158,24 +159,25 @@ def serve(  # noqa: PLR0913 - everything meets here
         )
         loop = MainLoop(
             consumer=consumer,
-            ledger=Ledger(),
-            predecessors=_predecessors(settings),
-            door=Door(settings.door),
-            guard=DeadLetterGuard(settings.dead_letters),
+            in_flight=InFlight(
+                Ledger(), Door(settings.door), DeadLetterGuard(settings.dead_letters), _predecessors(settings)
+            ),
             pipeline=pipeline,
             inbox=inbox,
             endings=endings,
             metrics=metrics,
             pulse=pulses.loop,
             options=settings.loop,
-            max_poll_records=settings.door.max_poll_records,
         )
         if traces is not None:  # when the group has been left: its partitions are not to wait for a collector
             last.callback(lambda: traces.close(loop.drain_ends_s or time.monotonic() + _FLUSH_S))
         stack.callback(pipeline.join, _JOIN_S)
         stack.callback(inbox.close)
         stack.callback(pulses.loop.beat, _CLOSE_S)
-        commit_age_s = delivery.commit_age_s if isinstance(delivery, ExactlyOnce) else loop.commit_age_s
+
+        def commit_age_s() -> float:
+            return max(loop.commit_age_s(), delivery.commit_age_s())
+
         metrics.commit_age.set_function(commit_age_s)
         pipeline.start()
         watchdog.start(watched(settings, pulses, commit_age_s))

@@ -10,6 +10,7 @@ from annotated_types import Gt, Le, MinLen
 from typing_extensions import Doc
 
 from worker.delays import Delays
+from worker.exits import Exit, StopError
 from worker.kafka_io import IsolationLevel  # noqa: TC001 - the annotations of options are evaluated
 
 if TYPE_CHECKING:
@@ -85,6 +86,19 @@ class Ending(NamedTuple):
     error: Exception | None = None
     committed: bool = False
 
+    def check(self) -> None:
+        """Raise StopError where the outcome was not delivered."""
+        if self.error is None:
+            return
+        if isinstance(self.error, StopError):
+            raise self.error
+        partition, offset = self.job.record.partition, self.job.record.offset
+        raise StopError(
+            Exit.DELIVERY,
+            f"could not publish the outcome of {partition.topic} partition {partition.number} offset {offset}: "
+            f"{type(self.error).__name__}: {self.error}; it is not committed and will be read again",
+        ) from self.error
+
 
 class Delivery(Protocol):
     """What the publisher does with outcomes. All methods but `close` are for the publisher's thread.
@@ -115,6 +129,9 @@ class Delivery(Protocol):
 
     def close(self) -> None:
         """Give up what is left and end the connection."""
+
+    def commit_age_s(self) -> float:
+        """Return for how long it has been trying to commit what it sent; 0 while it is not. For any thread."""
 
 
 class AtLeastOnce:
@@ -157,3 +174,7 @@ class AtLeastOnce:
     def close(self) -> None:
         """Wait a while for what was not acknowledged yet."""
         self._producer.close()
+
+    def commit_age_s(self) -> float:
+        """Never try: what it sent is committed by the main loop."""
+        return 0.0

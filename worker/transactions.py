@@ -9,6 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from worker.attempt import Attempt
 from worker.delays import Delays
 from worker.delivery import Ending
 from worker.exits import Exit, StopError
@@ -70,7 +71,7 @@ class ExactlyOnce:
         self._began_s = 0.0  # when its first outcome was sent
         self._due_s = 0.0  # when it is to end
         self._earliest_s = 0.0  # when the next one may end
-        self._closing_since_s: float | None = None
+        self._closing = Attempt()
         self._failing_s = 0.0  # spent on transactions that failed since the last one that did not
 
     def visible_s(self, now_s: float) -> float:
@@ -120,12 +121,11 @@ class ExactlyOnce:
 
     def commit_age_s(self) -> float:
         """Return for how long the worker has been trying to end a transaction; 0 while it is not. For any thread."""
-        since_s = self._closing_since_s
-        return 0.0 if since_s is None else time.monotonic() - since_s
+        return self._closing.age_s()
 
     def _close(self, now_s: float) -> None:
         """Commit; or start over; or, while a rebalance is under way, put it off."""
-        self._closing_since_s = self._closing_since_s or now_s
+        self._closing.begin()
         self._pulse.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
         try:
             self._producer.settle()
@@ -155,7 +155,7 @@ class ExactlyOnce:
     def _start_over(self, error: TransactionFailed) -> None:
         """Give the transaction up. Only a new producer knows for certain that the old one's work is undone or done."""
         now_s = time.monotonic()
-        self._closing_since_s = self._closing_since_s or now_s
+        self._closing.begin()
         log.warning(
             "a transaction was given up, its events are read again: %(error)s",
             {"error": error},
@@ -196,7 +196,7 @@ class ExactlyOnce:
         now_s = time.monotonic()
         jobs, self._jobs = self._jobs, {}
         self._earliest_s = now_s + self._options.transaction_interval_s
-        self._closing_since_s = None
+        self._closing.end()
         for job, sent_s in jobs.items():
             job.dropped = not committed
             if committed:
