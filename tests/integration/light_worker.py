@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worker import __version__, app, cli
+from worker import __version__, cli, loading
 from worker.costs import CostModel
 from worker.jobs import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
@@ -135,7 +135,7 @@ def _fail_often(fault: str) -> None:
 
 def install() -> None:
     """Have the worker load this model."""
-    app._load_model = _load
+    loading._load = _load
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""When a transaction ends, what is in it, and what becomes of one that failed; the broker's part is a stub."""
+"""What a transaction commits, and what becomes of one that failed; the broker's part is a stub."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from tests import making
 from worker.channel import Channel
 from worker.dead_letters import REASONS
-from worker.delivery import DeliveryOptions, Ending, Outgoing
+from worker.delivery import DeliveryOptions, Ending, ExactlyOnce, Outgoing
 from worker.exits import Exit, StopError
 from worker.jobs import Job, Partition
 from worker.kafka_io import TransactionFailed
 from worker.ledger import Ledger
 from worker.metrics import Metrics
 from worker.pipeline import Pulse
-from worker.transactions import ExactlyOnce
+from worker.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def test_an_outcome_is_visible_when_its_transaction_will_have_ended() -> None:
     line = Line(Producer())
     now_s = time.monotonic()
     gathered_s = line.delivery.visible_s(now_s) - now_s
-    assert gathered_s == pytest.approx(ExactlyOnce.GATHER_S)  # nothing is open: the first ends a transaction soon
+    assert gathered_s == pytest.approx(Transaction.GATHER_S)  # nothing is open: the first ends a transaction soon
     line.send()
     line.tend(in_s=LONG_S)
     now_s = time.monotonic()
@@ -141,12 +141,12 @@ def test_the_first_transaction_ends_as_soon_as_its_batch_has_come_and_the_next_w
     line = Line(Producer())
     line.send()
     assert line.ended() == []
-    line.tend(in_s=line.delivery.GATHER_S)
+    line.tend(in_s=Transaction.GATHER_S)
     assert len(line.ended()) == 1
     line.send()
     now_s = time.monotonic()
     assert 0 < (line.delivery.patience_s(now_s) or 0) <= LONG_S
-    line.tend(in_s=line.delivery.GATHER_S)
+    line.tend(in_s=Transaction.GATHER_S)
     assert line.ended() == []
     line.tend(in_s=LONG_S)
     assert len(line.ended()) == 1
@@ -268,7 +268,7 @@ def test_transactions_that_fail_again_and_again_end_the_worker_too() -> None:
     line = Line(Producer("commit"), Producer("commit"), Producer(), patience_s=60)
     for _ in range(2):
         line.send()
-        line.delivery._began_s -= 31  # as if it had waited for an answer
+        line.delivery._open.began_s -= 31  # as if it had waited for an answer
         if line.delivery._failing_s:
             with pytest.raises(StopError) as raised:
                 line.tend(in_s=3 * LONG_S)
