@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
     _name_unknown_variables()
     traces = start_traces(settings.traces, os.environ, settings.kafka.group_id)
     metrics = Metrics(REASONS)
-    metrics.default_budget.set(settings.events.default_budget_ms / 1000)
+    metrics.events.default_budget.set(settings.events.default_budget_ms / 1000)
     health = Health(settings.server.live_limit_s)
     with closing(_start_server(settings, metrics, health)):
         check_topics(settings.kafka)
@@ -79,7 +79,7 @@ def serve(  # noqa: PLR0913 - everything meets here
     """
     _freeze_heap()
     pulses, endings = Pulses.new(), Channel[Ending]()
-    metrics.poll_age.set_function(pulses.loop.age_s)
+    metrics.progress.poll_age.set_function(pulses.loop.age_s)
     with ExitStack() as last, ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(Consumer(settings.kafka, isolation_level=settings.delivery.reads))
@@ -90,7 +90,7 @@ def serve(  # noqa: PLR0913 - everything meets here
         if traces is not None:  # when the group has been left: its partitions are not to wait for a collector
             last.callback(lambda: traces.close(line.loop.drain_ends_s or time.monotonic() + _FLUSH_S))
         stack.callback(line.close)
-        metrics.commit_age.set_function(line.commit_age_s)
+        metrics.progress.commit_age.set_function(line.commit_age_s)
         line.start()
         watchdog.start(watched(settings, pulses, line.commit_age_s))
         health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})

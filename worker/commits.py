@@ -80,6 +80,6 @@ class Commits:
             self._note(accepted=accepted)
 
     def _note(self, *, accepted: bool) -> None:
-        self._metrics.commits.labels("ok" if accepted else "refused").inc()
+        self._metrics.progress.commits.labels("ok" if accepted else "refused").inc()
         if accepted:
             self._attempt.end()

@@ -34,14 +34,14 @@ class Gauges:
     def begin(self, partitions: Iterable[Partition]) -> None:
         """Show partitions that were assigned."""
         self._meter.begin(partitions, time.monotonic())
-        self._metrics.add_partitions(partitions)
-        self._metrics.partitions_assigned.set(len(self._ledger.partitions))
+        self._metrics.partitions.begin(partitions)
+        self._metrics.partitions.assigned.set(len(self._ledger.partitions))
 
     def end(self, partitions: Iterable[Partition]) -> None:
         """Show partitions no more."""
         self._meter.end(partitions)
-        self._metrics.remove_partitions(partitions)
-        self._metrics.partitions_assigned.set(len(self._ledger.partitions))
+        self._metrics.partitions.end(partitions)
+        self._metrics.partitions.assigned.set(len(self._ledger.partitions))
 
     def ended(self, job: Job) -> None:
         """Learn what an event takes."""
@@ -57,9 +57,9 @@ class Gauges:
             self._show_lag(now_s)
 
     def _show_door(self) -> None:
-        self._metrics.in_flight_tokens.set(self._door.in_flight_tokens)
-        self._metrics.in_flight_bytes.set(self._door.in_flight_bytes)
-        self._metrics.partitions_paused.set(len(self._ledger.partitions) if self._door.paused else 0)
+        self._metrics.partitions.in_flight_tokens.set(self._door.in_flight_tokens)
+        self._metrics.partitions.in_flight_bytes.set(self._door.in_flight_bytes)
+        self._metrics.partitions.paused.set(len(self._ledger.partitions) if self._door.paused else 0)
 
     def _show_lag(self, now_s: float) -> None:
         owned, records = self._ledger.partitions, 0
@@ -67,6 +67,6 @@ class Gauges:
             if partition in owned:
                 lag = self._meter.measure(partition, place, self._ledger.standing(partition), now_s)
                 records += lag.records
-                self._metrics.lag_records.labels(partition.topic, partition.number).set(lag.records)
-                self._metrics.lag_seconds.labels(partition.topic, partition.number).set(lag.seconds)
-        self._metrics.backlog.set(self._backlog.device_s(records))
+                self._metrics.partitions.lag_records.labels(partition.topic, partition.number).set(lag.records)
+                self._metrics.partitions.lag_seconds.labels(partition.topic, partition.number).set(lag.seconds)
+        self._metrics.progress.backlog.set(self._backlog.device_s(records))

@@ -34,8 +34,8 @@ def _load(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, CostModel
 
     model = load_model(settings.model)
     if (gpu := open_gpu(model.device)) is not None:
-        metrics.show_gpu(model.device, gpu.utilization, gpu.memory_used, gpu.memory_total)
+        metrics.model.show_gpu(model.device, gpu.utilization, gpu.memory_used, gpu.memory_total)
     costs = CostModel(settings.costs, [(Load(time.tokens, time.squares), time.seconds) for time in model.warm_up()])
-    metrics.name_build(__version__, model.name, model.device, model.dtype)
+    metrics.model.name_build(__version__, model.name, model.device, model.dtype)
     log.info("model warm", extra={"event": "model_warm"})
     return model, costs

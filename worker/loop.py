@@ -137,7 +137,7 @@ class MainLoop:
             self._intake.rewind(again)
 
     def _follow(self, rebalance: Rebalance) -> None:
-        self._metrics.rebalances.labels(rebalance.kind).inc()
+        self._metrics.partitions.rebalances.labels(rebalance.kind).inc()
         log.info(
             "partitions %(kind)s",
             {"kind": rebalance.kind},

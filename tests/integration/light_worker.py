@@ -104,7 +104,7 @@ class _Model:
 
 
 def _load(settings: Settings, metrics: Metrics) -> Any:
-    metrics.name_build(__version__, _Model.name, _Model.device, "none")
+    metrics.model.name_build(__version__, _Model.name, _Model.device, "none")
     if gate := os.environ.get("LIGHT_WORKER_GATE"):
         logging.getLogger("worker").info("waiting for the gate")
         while not Path(gate).exists():

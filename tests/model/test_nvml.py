@@ -37,7 +37,7 @@ def test_what_the_driver_does_not_say_is_nan_in_its_metric() -> None:
     )
     gpu = nvml._Gpu(library, None)
     metrics = Metrics([])
-    metrics.show_gpu("cuda:1", gpu.utilization, gpu.memory_used, gpu.memory_total)
+    metrics.model.show_gpu("cuda:1", gpu.utilization, gpu.memory_used, gpu.memory_total)
     values = [
         metrics.registry.get_sample_value(f"rerank_gpu_{name}", {"device": "cuda:1"})
         for name in ("utilization_ratio", "memory_used_bytes", "memory_total_bytes")

@@ -179,9 +179,9 @@ class ExactlyOnce:
 
     def _count(self, result: str, closing_s: float) -> None:
         now_s = time.monotonic()
-        self._metrics.transactions.labels(result).inc()
-        self._metrics.transaction_seconds.observe(now_s - self._open.began_s)
-        self._metrics.transaction_end_seconds.observe(now_s - closing_s)
+        self._metrics.progress.transactions.labels(result).inc()
+        self._metrics.progress.transaction_seconds.observe(now_s - self._open.began_s)
+        self._metrics.progress.transaction_end_seconds.observe(now_s - closing_s)
 
     def _end(self, *, committed: bool) -> None:
         now_s = time.monotonic()
