@@ -29,9 +29,9 @@ LAYERS = (
     ("kafka_io", "dead_letters", "status", "server", "traces"),
     ("delivery",),
     ("stages", "gauges", "tally", "intake", "commits", "loop"),
-    ("settings", "flags", "watched", "loading", "line", "app"),
+    ("options", "validation", "settings_file", "settings", "flags", "watched", "loading", "line", "app"),
     ("demo", "tools", "training"),
-    ("cli", "__main__"),
+    ("commands", "cli", "__main__"),
 )
 ROW = {name: number for number, row in enumerate(LAYERS) for name in row}
 
