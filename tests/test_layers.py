@@ -23,7 +23,7 @@ LAYERS = (
             "in_flight",
             "corrupt_records",
         ),
-        *("backlog", "delays", "costs", "batch", "transaction", "scheduler", "ranking"),
+        *("backlog", "delays", "costs", "batch", "transaction", "queues", "scheduler", "ranking"),
     ),
     ("model",),
     ("kafka_io", "dead_letters", "status", "server", "traces"),
