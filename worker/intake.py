@@ -35,7 +35,7 @@ class Intake:
         self._poll_due_s = 0.0
         self._rewound: set[Partition] = set()  # read again since the last poll
 
-    def pause(self) -> bool:
+    def pause_or_resume(self) -> bool:
         """Pause the partitions where nothing may come in now, or resume them; return whether they are paused."""
         self._paused = self._in_flight.door.is_paused() or self.closed
         if self._paused:

@@ -109,7 +109,7 @@ class MainLoop:
     def _turn(self) -> None:
         self._pulse.beat()
         self._pipeline.check(ending=self.stopping)
-        if self._intake.pause():
+        if self._intake.pause_or_resume():
             # A poll with every partition paused sleeps its whole time: wait for endings instead.
             self._settle(self._endings.take(self._intake.POLL_S))
         records = self._intake.poll()
