@@ -202,6 +202,26 @@ def test_a_worker_that_cannot_start_is_shown_and_its_exit_status_passed_on(demo:
     assert "Traceback" not in shown.printed
 
 
+@pytest.mark.apache
+def test_it_runs_on_apache_kafka_where_that_is_unpacked(
+    demo: Callable[..., Demo], apache_kafka_home: Path, tiny_model: str
+) -> None:
+    shown = demo("--kafka-home", str(apache_kafka_home), "--model", tiny_model)
+    shown.until("worker ready")
+    assert "(Apache Kafka)" in shown.printed
+    assert len(shown.children) == 2
+    assert shown.end() == 0, shown.printed
+    assert_nothing_is_left(shown)
+
+
+def test_a_folder_without_a_release_is_named(demo: Callable[..., Demo], tmp_path: Path) -> None:
+    shown = demo("--kafka-home", str(tmp_path))
+    assert shown.end() == Exit.USAGE
+    assert shown.printed.splitlines()[-1] == (
+        f"rerank-worker: {tmp_path} is not a release of Apache Kafka: it has no bin/kafka-server-start.sh"
+    )
+
+
 def test_on_a_broker_that_is_named_it_uses_topics_of_its_own_and_removes_them(
     demo: Callable[..., Demo], broker: str, admin: KafkaAdminClient, tiny_model: str
 ) -> None:
