@@ -56,6 +56,7 @@ clean:
 
 .venv/.demo .venv/.dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv; the first time this takes some minutes."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(extras)]'
 	touch $@
 

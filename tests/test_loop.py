@@ -121,6 +121,16 @@ def test_a_full_door_pauses_until_half_of_it_is_free() -> None:
     assert paused == [True, True, False, False]
 
 
+def test_a_poll_while_the_door_is_full_does_not_wait_since_the_client_would_for_the_whole_time() -> None:
+    line = bench(limit=1)
+    line.take(record(0))
+    line.consumer.waits_s.clear()
+    line.loop._poll_due_s = 0.0
+    line.turn()
+    assert line.consumer.paused
+    assert line.consumer.waits_s == [0]
+
+
 def test_the_backlog_is_the_device_time_that_what_is_not_done_would_take() -> None:
     line = bench()
     line.loop.REPORT_S = 0

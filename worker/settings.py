@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import re
 import tomllib
 import types
 import typing
@@ -191,7 +192,8 @@ def to_toml(settings: Settings) -> str:
 
 def in_our_words(message: str) -> str:
     """Return what pydantic says of a wrong value as everything else says it."""
-    return message.replace("Input should be", "expected").replace("Value error, ", "").partition(", unable")[0]
+    words = re.sub(r"\b[A-Z]\w+ should (be|have)\b", "expected", message).replace("Value error, ", "")
+    return re.split(", unable| after validation", words)[0]
 
 
 def _from_file(path: Path, known: Mapping[str, Option]) -> dict[str, _Given]:
