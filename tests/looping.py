@@ -44,12 +44,14 @@ class Consumer:
         self.rewound: list[Offsets] = []
         self.refusals = 0
         self.paused = False
+        self.waits_s: list[float] = []  # of the polls, how long each may take
         self.places_known: dict[Partition, Place] = {}
 
     def tell(self, kind: Kind, *partitions: Partition) -> None:
         self.happened.append(Rebalance(kind, frozenset(partitions or (PARTITION,)), self._release))
 
-    def poll(self, _timeout_s: float, max_records: int) -> list[Record]:
+    def poll(self, timeout_s: float, max_records: int) -> list[Record]:
+        self.waits_s.append(timeout_s)
         if self.paused:
             return []
         records, self.records = self.records[:max_records], self.records[max_records:]

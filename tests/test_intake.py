@@ -57,6 +57,16 @@ def test_a_full_door_pauses_until_half_of_it_is_free() -> None:
     assert paused == [True, True, False, False]
 
 
+def test_a_poll_while_the_door_is_full_does_not_wait_since_the_client_would_for_the_whole_time() -> None:
+    line = bench(limit=1)
+    line.take(record(0))
+    line.consumer.waits_s.clear()
+    line.loop._intake._poll_due_s = 0.0
+    line.turn()
+    assert line.consumer.paused
+    assert line.consumer.waits_s == [0]
+
+
 def test_records_that_cannot_be_read_are_passed_over_with_a_dead_letter_in_their_place() -> None:
     line = bench(on_corrupt_record="skip-to-dlq", line_of=by_partition)
     before, lost, behind = line.take(record(7), corrupt(8, 12), record(12))

@@ -20,6 +20,8 @@ def test_lists_are_written_with_commas_and_switches_with_words() -> None:
     [
         ({"max_length": "long"}, {}, "--max-length: expected a valid integer, got 'long'"),
         ({}, {"RERANK_HTTP_PORT": "70000"}, "RERANK_HTTP_PORT: expected less than or equal to 65535, got '70000'"),
+        ({"group_id": ""}, {}, "--group-id: expected at least 1 character, got ''"),
+        ({"product_fields": ","}, {}, "--product-fields: expected at least 1 item, got []"),
         ({"dtype": "int4"}, {}, "--dtype: expected 'auto', 'float32', 'bfloat16' or 'float16', got 'int4'"),
         ({"sasl_mechanism": "PLAIN"}, {}, "sasl_mechanism PLAIN needs security_protocol SASL_SSL or SASL_PLAINTEXT"),
         (

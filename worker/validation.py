@@ -1,6 +1,7 @@
 """Makes option groups of the values that were given, or one line that names each wrong one and where it was set."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -45,7 +46,8 @@ def build_groups(groups: Mapping[str, type], given: Mapping[str, Given]) -> dict
 
 def in_our_words(message: str) -> str:
     """Return what pydantic says of a wrong value as everything else says it."""
-    return message.replace("Input should be", "expected").replace("Value error, ", "").partition(", unable")[0]
+    words = re.sub(r"\b[A-Z]\w+ should (be|have)\b", "expected", message).replace("Value error, ", "")
+    return re.split(", unable| after validation", words)[0]
 
 
 def _build(kind: type, given: Mapping[str, Given]) -> Any:
