@@ -105,5 +105,5 @@ def _load_torch(device: str, options: ModelOptions, source: Source, config: Any,
         open_cuda(placement.device, tf32=options.tf32)
     model = load_weights(source, config, placement)
     positions = count_positions(model, config)
-    backend = make_backend(model, tokenizer, options.group_tokens, positions, pad=options.pad)
+    backend = make_backend(model, tokenizer, positions, options)
     return Loaded(backend, placement, positions)

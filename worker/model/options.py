@@ -47,6 +47,10 @@ class ModelOptions:
     tf32: Annotated[
         bool, Doc("Multiply float32 in TF32 on CUDA: much faster there, with about three digits; off elsewhere.")
     ] = False
+    cuda_graphs: Annotated[
+        bool,
+        Doc("Launch small forward passes on CUDA as one, where the model runs without padding and this is proved."),
+    ] = True
     max_length: Annotated[
         int | None,
         Ge(8),

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from worker.model.cuda_memory import limit_tokens
+from worker.model.cuda_graphs import keep_graphs
+from worker.model.cuda_memory import bytes_per_token, limit_tokens, room
 from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder, is_flat
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, widths_for
+from worker.model.graph_sizes import graph_sizes
+from worker.model.rows import AS_LONG_AS_ROWS, any_rows, widths_for
 from worker.model.torch_flat import TorchFlat
 from worker.model.torch_padded import CUDA_GROUP_TOKENS, TorchPadded
 from worker.model.torch_varlen import TorchVarlen
@@ -19,6 +21,7 @@ from worker.model.varlen_attention import VarlenAttention, unfit
 
 if TYPE_CHECKING:
     from worker.model.backend import Backend
+    from worker.model.options import ModelOptions
     from worker.model.tokenizer import PairTokenizer
 
 log = logging.getLogger(__name__)
@@ -28,32 +31,36 @@ _TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-1, "float16": 2e-2}
 _PROOF_LENGTHS = (9, 24, 9, 16, 5)
 
 
-def make_backend(
-    model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int, *, pad: bool = False
-) -> Backend:
+def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: ModelOptions) -> Backend:
     """Return the faster backend of those that give the model's own logits; a pair has at most `positions` tokens.
 
-    With `pad` it is the one that pads, whatever is faster.
+    Where the options say so it is the one that pads, whatever is faster; and without CUDA graphs.
     """
-    backend = _choose(model, tokenizer, group_tokens, positions, pad=pad)
+    backend = _choose(model, tokenizer, positions, options)
     device = torch.device(model.device)
-    if device.type != "cpu" and not isinstance(backend, TorchFlat):
-        limit_tokens(backend, device, positions)
+    if device.type == "cpu" or isinstance(backend, TorchFlat):
+        return backend
+    per_token = bytes_per_token(backend, device, positions)
+    if options.cuda_graphs and isinstance(backend, TorchVarlen):
+        # The largest takes half of a pass: all share its memory, which passes without a graph cannot have.
+        sizes = graph_sizes(positions, min(backend.pass_tokens, room(device, per_token)) // 2)
+        keep_graphs(backend, sizes, int(model.config.vocab_size), _TOLERANCES[_dtype(model)])
+    limit_tokens(backend, device, per_token)
     return backend
 
 
 def _choose(
-    model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int, *, pad: bool
+    model: Any, tokenizer: PairTokenizer, positions: int, options: ModelOptions
 ) -> TorchPadded | TorchFlat | TorchVarlen:
-    dtype, device = str(model.dtype).removeprefix("torch."), torch.device(model.device)
+    dtype, device = _dtype(model), torch.device(model.device)
     padded = TorchPadded(
         model,
         pad_id=tokenizer.pad_id,
         token_types=tokenizer.token_types,
-        group_tokens=group_tokens,
+        group_tokens=options.group_tokens,
         widths=widths_for(dtype, positions) if device.type == "cpu" else AS_LONG_AS_ROWS,
     )
-    if pad:
+    if options.pad:
         return padded
     if problem := _unfit(model, device):
         log.info("batches are padded: %(reason)s", {"reason": problem}, extra={"event": "not_flat"})
@@ -61,9 +68,11 @@ def _choose(
     types = tokenizer.token_types
     flat: TorchFlat | TorchVarlen
     if device.type == "cpu":
-        flat = TorchFlat(FlatEncoder(model, BlockAttention(model.dtype)), token_types=types, pass_tokens=group_tokens)
+        flat = TorchFlat(
+            FlatEncoder(model, BlockAttention(model.dtype)), token_types=types, pass_tokens=options.group_tokens
+        )
     else:
-        tokens = group_tokens or CUDA_GROUP_TOKENS
+        tokens = options.group_tokens or CUDA_GROUP_TOKENS
         flat = TorchVarlen(FlatEncoder(model, VarlenAttention()), device, token_types=types, pass_tokens=tokens)
     if problem := _refuted(padded, flat, int(model.config.vocab_size), _TOLERANCES[dtype]):
         log.warning(
@@ -74,6 +83,10 @@ def _choose(
         return padded
     model.base_model.encoder = None  # its weights are in the flat encoder now, in another layout
     return flat
+
+
+def _dtype(model: Any) -> str:
+    return str(model.dtype).removeprefix("torch.")
 
 
 def _unfit(model: Any, device: torch.device) -> str | None:
@@ -88,16 +101,9 @@ def _unfit(model: Any, device: torch.device) -> str | None:
 
 def _refuted(padded: Backend, flat: Backend, vocabulary: int, tolerance: float) -> str | None:
     """Return what is wrong with the way without padding; None where its logits are those of the padded one."""
-    rows = _proof(vocabulary)
+    rows = any_rows(np.array(_PROOF_LENGTHS), vocabulary)
     expected, found = (backend.start(rows).finish() for backend in (padded, flat))
     if found.failures and not expected.failures:
         return f"fails ({next(iter(found.failures.values()))!r})"
     near = np.allclose(found.logits, expected.logits, rtol=tolerance, atol=tolerance, equal_nan=True)
     return None if near else "gives other logits"
-
-
-def _proof(vocabulary: int) -> Rows:
-    """Return rows of any tokens, of different lengths."""
-    lengths = np.array(_PROOF_LENGTHS)
-    ids = np.random.default_rng(0).integers(vocabulary, size=int(lengths.sum()), dtype=np.int32)
-    return Rows(ids, np.cumsum(lengths) - lengths, lengths, lengths // 3, np.array([0, len(lengths)]))
