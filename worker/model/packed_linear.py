@@ -30,6 +30,11 @@ class PackedLinear:
         self._packed = _can_pack(weight)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight  # noqa: SLF001
 
+    def unpack(self) -> None:
+        """Lay the weights out as torch has them, which its compiler needs for sizes that vary."""
+        if self._packed:
+            self._weight, self._packed = self._weight.to_dense(), False
+
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the layer's outputs, GELU applied where it was asked for."""
         if self._packed:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from worker.exits import Exit, StopError
 from worker.model.cuda_graphs import keep_graphs
 from worker.model.cuda_memory import bytes_per_token, limit_tokens, room
 from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder, is_flat
 from worker.model.graph_sizes import graph_sizes
 from worker.model.rows import AS_LONG_AS_ROWS, any_rows, widths_for
+from worker.model.source import first_line
 from worker.model.torch_flat import TorchFlat
 from worker.model.torch_padded import CUDA_GROUP_TOKENS, TorchPadded
 from worker.model.torch_varlen import TorchVarlen
@@ -37,6 +40,8 @@ def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: 
     Where the options say so it is the one that pads, whatever is faster; and without CUDA graphs.
     """
     backend = _choose(model, tokenizer, positions, options)
+    if options.compile and isinstance(backend, TorchPadded):
+        log.warning("not compiled: the model's batches are padded", extra={"event": "not_compiled"})
     device = torch.device(model.device)
     if device.type == "cpu" or isinstance(backend, TorchFlat):
         return backend
@@ -65,15 +70,7 @@ def _choose(
     if problem := _unfit(model, device):
         log.info("batches are padded: %(reason)s", {"reason": problem}, extra={"event": "not_flat"})
         return padded
-    types = tokenizer.token_types
-    flat: TorchFlat | TorchVarlen
-    if device.type == "cpu":
-        flat = TorchFlat(
-            FlatEncoder(model, BlockAttention(model.dtype)), token_types=types, pass_tokens=options.group_tokens
-        )
-    else:
-        tokens = options.group_tokens or CUDA_GROUP_TOKENS
-        flat = TorchVarlen(FlatEncoder(model, VarlenAttention()), device, token_types=types, pass_tokens=tokens)
+    flat = _make_flat(model, device, options, token_types=tokenizer.token_types)
     if problem := _refuted(padded, flat, int(model.config.vocab_size), _TOLERANCES[dtype]):
         log.warning(
             "this model %(reason)s without padding, so its batches are padded: it is slower",
@@ -83,6 +80,41 @@ def _choose(
         return padded
     model.base_model.encoder = None  # its weights are in the flat encoder now, in another layout
     return flat
+
+
+def _make_flat(
+    model: Any, device: torch.device, options: ModelOptions, *, token_types: bool
+) -> TorchFlat | TorchVarlen:
+    flat: TorchFlat | TorchVarlen
+    if device.type == "cpu":
+        encoder = FlatEncoder(model, BlockAttention(model.dtype))
+        flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens)
+    else:
+        encoder = FlatEncoder(model, VarlenAttention())
+        tokens = options.group_tokens or CUDA_GROUP_TOKENS
+        flat = TorchVarlen(encoder, device, token_types=token_types, pass_tokens=tokens)
+    if options.compile:
+        encoder.compile()
+        _run_compiled(flat, int(model.config.vocab_size))
+    return flat
+
+
+def _run_compiled(flat: TorchFlat | TorchVarlen, vocabulary: int) -> None:
+    """Let torch compile now what it compiles at the first passes: one of several rows, and one of a single row."""
+    began_s = time.perf_counter()
+    rows = any_rows(np.array(_PROOF_LENGTHS), vocabulary)
+    try:
+        for chosen in (np.arange(len(rows)), np.array([0])):
+            flat.forward(rows, chosen)
+    except Exception as error:
+        raise StopError(
+            Exit.USAGE,
+            f"compile: torch cannot compile the model here: {first_line(error)}. It needs a C++ compiler (g++) on a "
+            "CPU and triton on CUDA; set no-compile where it is missing.",
+        ) from error
+    log.info(
+        "torch has compiled the model", extra={"event": "compiled", "seconds": round(time.perf_counter() - began_s, 3)}
+    )
 
 
 def _dtype(model: Any) -> str:
