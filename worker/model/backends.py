@@ -65,6 +65,11 @@ def _check_openvino(options: ModelOptions) -> None:
             "dtype: the backend openvino computes in float32 or bfloat16, got 'float16'. Set one of them, or backend "
             "torch.",
         )
+    if options.compile:
+        raise StopError(
+            Exit.USAGE,
+            "compile: the backend openvino runs no code that torch compiles. Set no-compile, or backend torch.",
+        )
     if not _is_installed():
         raise StopError(
             Exit.USAGE,
