@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from worker.exits import StopError
 from worker.jobs import Slice
 from worker.model.cross_encoder import load_model
 from worker.model.options import ModelOptions
@@ -34,8 +33,8 @@ _LENGTH = 128  # of the pairs of a small batch
 _PAIRS = (1, 8, 32, 100)
 _TURNS = 20
 _WAYS: dict[str, dict[str, bool]] = {
-    "graphs": {"cuda_graphs": True},
     "plain": {"cuda_graphs": False},
+    "graphs": {"cuda_graphs": True},
     "compiled": {"cuda_graphs": False, "compile": True},
     "compiled_graphs": {"cuda_graphs": True, "compile": True},
 }
@@ -49,21 +48,31 @@ def shapes(given: argparse.Namespace, shape: Shape) -> None:
 
 
 def small(given: argparse.Namespace, shape: Shape) -> None:
-    """Write how long one event of few pairs takes on an idle device, with CUDA graphs and torch's compiler and without.
+    """Write how long one event of few pairs takes on an idle device, with CUDA graphs and without."""
+    _time_small(given, shape, "small", ["plain", "graphs"])
 
-    The ways take turns; milliseconds from ids to logits: the median, the least and the most. After each number of pairs
-    the file has what is known until then.
+
+def compiled(given: argparse.Namespace, shape: Shape) -> None:
+    """Write the same with torch's compiler too; apart, since more can go wrong with it."""
+    _time_small(given, shape, "compiled", list(_WAYS))
+
+
+def _time_small(given: argparse.Namespace, shape: Shape, name: str, ways: list[str]) -> None:
+    """Write milliseconds from ids to logits, the median, the least and the most; the ways take turns.
+
+    After each number of pairs the file has what is known until then.
     """
-    file = given.folder / f"small-{shape.name}.json"
+    file = given.folder / f"{name}-{shape.name}.json"
     found: dict[str, Any] = {"shape": shape._asdict(), "length": _LENGTH, "ms": {}, "missing": {}}
     models = {}
     with tempfile.TemporaryDirectory() as folder:
         save_random(shape, Path(folder))
-        for way, settings in _WAYS.items():
+        for way in ways:
             try:
-                models[way] = load_model(ModelOptions(model=folder, device=given.device, backend="torch", **settings))  # type: ignore[arg-type]
-            except StopError as error:
-                found["missing"][way] = str(error)
+                options = {"model": folder, "device": given.device, "backend": "torch", **_WAYS[way]}
+                models[way] = load_model(ModelOptions(**options))  # type: ignore[arg-type]
+            except Exception as error:
+                found["missing"][way] = repr(error)
     for pairs in _PAIRS if given.device != "cpu" else _PAIRS[:2]:
         found["ms"][pairs] = {way: _spread(took) for way, took in _in_turns(models, pairs).items()}
         file.write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -106,5 +115,6 @@ def profiled(given: argparse.Namespace, shape: Shape) -> None:
 PARTS: dict[str, Callable[[argparse.Namespace, Shape], None]] = {
     "shapes": shapes,
     "small": small,
+    "compiled": compiled,
     "profile": profiled,
 }

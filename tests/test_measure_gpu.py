@@ -20,7 +20,7 @@ SMALL = ("--device", "cpu", "--rehearse", "--seconds", "0.01", "--repeat", "1")
 
 @pytest.mark.timeout(600)
 def test_every_part_leaves_its_figures(tmp_path: Path) -> None:
-    names = ("correctness", "shapes-tiny", "small-tiny", "profile-tiny")
+    names = ("correctness", "shapes-tiny", "small-tiny", "compiled-tiny", "profile-tiny")
     failed = measure_gpu.main([str(tmp_path), *SMALL, "--limit-s", "500", "--only", ",".join(names)])
     assert failed == 0, "".join((tmp_path / f"{name}.txt").read_text() for name in names)
     assert [line.partition(",")[0] for line in (tmp_path / "steps.txt").read_text().splitlines()] == [
@@ -28,11 +28,15 @@ def test_every_part_leaves_its_figures(tmp_path: Path) -> None:
     ]
     shapes = json.loads((tmp_path / "shapes-tiny.json").read_text())
     assert "shapes.tiny.mixed_vs_uniform" in {ratio["name"] for ratio in shapes["ratios"]}
-    small = json.loads((tmp_path / "small-tiny.json").read_text())
-    ways = {"graphs", "plain", "compiled", "compiled_graphs"}
-    for times in small["ms"].values():
-        assert times.keys() | small["missing"].keys() == ways
-        assert all(0 < least <= middle <= most for middle, least, most in times.values())
+    for name, ways in (
+        ("small", {"plain", "graphs"}),
+        ("compiled", {"plain", "graphs", "compiled", "compiled_graphs"}),
+    ):
+        figures = json.loads((tmp_path / f"{name}-tiny.json").read_text())
+        for times in figures["ms"].values():
+            assert times.keys() | figures["missing"].keys() == ways
+            assert "plain" in times
+            assert all(0 < least <= middle <= most for middle, least, most in times.values())
     assert "Self CPU" in (tmp_path / "profile-tiny.txt").read_text()
 
 
@@ -72,4 +76,5 @@ def test_what_the_goals_need_comes_first(tmp_path: Path) -> None:
     assert names[0] == "correctness"
     assert names[1:7] == [*(f"shapes-{name}" for name in shapes), *(f"small-{name}" for name in shapes)]
     assert names[7:9] == ["scorer", "stream"]
-    assert names[9:] == [*(f"profile-{name}" for name in shapes), *(f"shapes-{name}-float16" for name in shapes)]
+    assert names[9:15] == [*(f"compiled-{name}" for name in shapes), *(f"profile-{name}" for name in shapes)]
+    assert names[15:] == [f"shapes-{name}-float16" for name in shapes]

@@ -59,7 +59,7 @@ def smaller_after(backend: TorchPadded | TorchVarlen, tokens: int) -> Iterator[N
     try:
         yield
     except torch.OutOfMemoryError:
-        backend.pass_tokens = max(1, min(backend.pass_tokens, tokens) // 2)
+        backend.pass_tokens = max(1, min(backend.pass_tokens, tokens // 2))
         raise
 
 
