@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++, which torch's compiler uses"),
     pytest.mark.timeout(900),  # on a busy machine g++ takes its time
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # torch's compiler has some of its own
 ]
 
 

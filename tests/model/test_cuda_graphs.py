@@ -6,9 +6,7 @@ What needs CUDA is marked so, at the end.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,8 +14,7 @@ import torch
 
 from tests.model.conftest import FLAT, load
 from tests.model.test_torch_varlen_passes import rows_of_lengths
-from worker.model import cuda_graphs
-from worker.model.cuda_graphs import Graphs, Kept, Recorder, keep_graphs
+from worker.model.cuda_graphs import Graphs, Kept, Recorder
 from worker.model.graph_sizes import graph_sizes
 from worker.model.torch_varlen import TorchVarlen
 
@@ -45,13 +42,7 @@ def again(forward: Callable[[], torch.Tensor]) -> Kept:
     return Kept(replay, logits)
 
 
-def wrong(forward: Callable[[], torch.Tensor]) -> Kept:
-    """Keep a pass that forgets its inputs."""
-    logits = forward().zero_()
-    return Kept(lambda: None, logits)
-
-
-def _backend(folder: Path) -> TorchVarlen:
+def varlen(folder: Path) -> TorchVarlen:
     backend = load(folder)._backend
     assert isinstance(backend, TorchVarlen)
     return backend
@@ -73,7 +64,7 @@ def _full(size: Size) -> np.ndarray:
 @pytest.mark.usefixtures("as_on_cuda")
 @pytest.mark.parametrize("family", FLAT)
 def test_every_size_gives_the_logits_of_padded_batches(family: str, make_family: Callable[[str], Path]) -> None:
-    backend, expected = _backend(make_family(family)), _padded(make_family(family))
+    backend, expected = varlen(make_family(family)), _padded(make_family(family))
     sizes = SIZES if family == "bert" else SIZES[::9]
     graphs = Graphs(backend, sizes, again)
     for size in sizes:
@@ -87,7 +78,7 @@ def test_every_size_gives_the_logits_of_padded_batches(family: str, make_family:
 
 @pytest.mark.usefixtures("as_on_cuda")
 def test_a_batch_goes_through_graphs_and_without_where_none_has_room(bert: Path) -> None:
-    backend, expected = _backend(bert), _padded(bert)
+    backend, expected = varlen(bert), _padded(bert)
     backend.pass_tokens = 3_000
     backend.graphs = Graphs(backend, graph_sizes(48, 2_048), again)
     assert backend.computed(ROWS, OF_16[:128]) == 2_048
@@ -103,7 +94,7 @@ def test_a_batch_goes_through_graphs_and_without_where_none_has_room(bert: Path)
 
 @pytest.mark.usefixtures("as_on_cuda")
 def test_the_next_pass_of_a_graph_leaves_the_logits_of_the_last_alone(bert: Path) -> None:
-    backend = _backend(bert)
+    backend = varlen(bert)
     graphs = Graphs(backend, SIZES[:1], again)
     with torch.inference_mode():
         first = graphs.run(backend.lay(ROWS, MIXED[:4]), SIZES[0])
@@ -111,50 +102,6 @@ def test_the_next_pass_of_a_graph_leaves_the_logits_of_the_last_alone(bert: Path
         second = graphs.run(backend.lay(ROWS, MIXED[4:8]), SIZES[0])
     assert torch.equal(first, before)
     assert not torch.equal(first, second)
-
-
-@pytest.fixture
-def without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is said of a device be said of the CPU."""
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 30, 1 << 30))
-    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
-
-
-@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
-def test_graphs_that_give_the_models_logits_are_kept(
-    bert: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(cuda_graphs, "Recorder", lambda _: again)
-    backend = _backend(bert)
-    with caplog.at_level(logging.INFO):
-        keep_graphs(backend, SHORT[:3], 60, 1e-5)
-    assert backend.graphs is not None
-    assert "3 CUDA graphs" in caplog.text
-
-
-@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
-@pytest.mark.parametrize("keep", [wrong, None])
-def test_without_graphs_the_worker_goes_on_and_the_log_says_why(
-    keep: Callable[..., Kept] | None, bert: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def failing(_: Any) -> Kept:
-        raise RuntimeError("operation not permitted when stream is capturing")
-
-    monkeypatch.setattr(cuda_graphs, "Recorder", lambda _: keep or failing)
-    backend = _backend(bert)
-    keep_graphs(backend, SHORT[:1], 60, 1e-5)
-    assert backend.graphs is None
-    assert ("a graph of 128 tokens gives other logits" if keep else "operation not permitted") in caplog.text
-
-
-@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
-def test_a_device_that_is_lost_meanwhile_ends_the_worker(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(_: Any) -> Kept:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-    monkeypatch.setattr(cuda_graphs, "Recorder", lambda _: failing)
-    with pytest.raises(RuntimeError, match="illegal memory access"):
-        keep_graphs(_backend(bert), SHORT[:1], 60, 1e-5)
 
 
 @pytest.mark.gpu

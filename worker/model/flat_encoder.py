@@ -116,7 +116,8 @@ def _compiled() -> Callable[..., torch.Tensor]:
     """Return what all layers share: one kernel for any number of rows, and one for a single row."""
     import torch
 
-    return torch.compile(_FeedForward.compute, dynamic=True)
+    # In this process: the compiler's own would stay as long as the worker, for nothing.
+    return torch.compile(_FeedForward.compute, dynamic=True, options={"compile_threads": 1})
 
 
 class _Layer:
