@@ -24,8 +24,9 @@ class PackedLinear:
     """
 
     def __init__(self, layers: Sequence[Any], *, gelu: bool = False) -> None:
-        weight = torch.cat([layer.weight for layer in layers]).contiguous()
-        self._bias = torch.cat([layer.bias for layer in layers]).contiguous()
+        # Detached, or the layers' own weights would stay in memory as what the gradient of these goes back to.
+        weight = torch.cat([layer.weight.detach() for layer in layers]).contiguous()
+        self._bias = torch.cat([layer.bias.detach() for layer in layers]).contiguous()
         self._gelu = gelu
         self._packed = _can_pack(weight)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight  # noqa: SLF001
