@@ -69,8 +69,8 @@ def _time_small(given: argparse.Namespace, shape: Shape, name: str, ways: list[s
         save_random(shape, Path(folder))
         for way in ways:
             try:
-                options = {"model": folder, "device": given.device, "backend": "torch", **_WAYS[way]}
-                models[way] = load_model(ModelOptions(**options))  # type: ignore[arg-type]
+                options: dict[str, Any] = {"model": folder, "device": given.device, "backend": "torch", **_WAYS[way]}
+                models[way] = load_model(ModelOptions(**options))
             except Exception as error:
                 found["missing"][way] = repr(error)
     for pairs in _PAIRS if given.device != "cpu" else _PAIRS[:2]:

@@ -61,7 +61,7 @@ def test_a_model_whose_batches_are_padded_is_not_compiled_and_the_log_says_so(
 
 
 def test_without_a_compiler_one_line_says_what_is_missing(bert: Path) -> None:
-    missing = {"cpp.cxx": ("/nowhere/g++",), "force_disable_caches": True}
+    missing: dict[str, Any] = {"cpp.cxx": ("/nowhere/g++",), "force_disable_caches": True}
     with (
         compiler.patch(missing),
         pytest.raises(StopError, match=r"compile: .* needs a C\+\+ compiler") as stopped,

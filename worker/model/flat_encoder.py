@@ -57,8 +57,8 @@ class FlatEncoder:
 
     def compile(self) -> None:
         """Let torch compile, at the first batches, what follows attention: two kernels of it for all layers."""
-        for layer in (*self._layers, self._last):
-            layer.rest.compile()
+        for rest in (*(layer.rest for layer in self._layers), self._last.rest):
+            rest.compile()
 
     def __call__(self, stream: Stream) -> torch.Tensor:
         """Return the logits, float32 (n,)."""
@@ -92,7 +92,7 @@ class _FeedForward:
         self._outer = PackedLinear([layer.output.dense])
         self._norm = layer.output.LayerNorm
 
-        self._run = self.compute
+        self._run: Callable[..., torch.Tensor] = self.compute
 
     def compile(self) -> None:
         for linear in (self._attended, self._inner, self._outer):
