@@ -91,16 +91,15 @@ class _FeedForward:
         self._activation = None if gelu else layer.intermediate.intermediate_act_fn
         self._outer = PackedLinear([layer.output.dense])
         self._norm = layer.output.LayerNorm
-
-        self._run: Callable[..., torch.Tensor] = self.compute
+        self._compiled: Callable[..., torch.Tensor] | None = None
 
     def compile(self) -> None:
         for linear in (self._attended, self._inner, self._outer):
             linear.unpack()
-        self._run = functools.partial(_compiled(), self)
+        self._compiled = _compiled()
 
     def __call__(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        return self._run(attended, hidden)
+        return self.compute(attended, hidden) if self._compiled is None else self._compiled(self, attended, hidden)
 
     def compute(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         middle = self._attended_norm(self._attended(attended).add_(hidden))
