@@ -46,6 +46,21 @@ def test_what_the_driver_does_not_say_is_nan_in_its_metric() -> None:
     assert values[1:] == [2e9, 8e9]
 
 
+def test_a_part_of_a_gpu_is_found_by_the_name_that_the_driver_has_for_it() -> None:
+    class NVMLError(Exception):
+        pass
+
+    def find(name: str) -> str:
+        if name != "MIG-a-b":
+            raise NVMLError
+        return name
+
+    library = SimpleNamespace(NVMLError=NVMLError, nvmlDeviceGetHandleByUUID=find)
+    assert nvml._handle(library, "a-b") == nvml._handle(library, "GPU-a-b") == "MIG-a-b"
+    with pytest.raises(NVMLError):
+        nvml._handle(library, "another")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_gpu_says_how_much_memory_it_has() -> None:
