@@ -2,11 +2,10 @@
 
 import socket
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
-from kafka.errors import (
-    KafkaConfigurationError,
-)
+from kafka.errors import KafkaConfigurationError
 from pydantic import SecretStr
 
 from tests.kafka_io.conftest import SecureBroker
@@ -148,11 +147,22 @@ class TestUnreachable:
         assert reason in str(error)
         assert "check bootstrap_servers" in str(error)
 
-    def test_a_port_that_takes_calls_and_says_nothing(self, stopped: Callable[[KafkaOptions], StopError]) -> None:
+    @pytest.mark.parametrize(
+        ("protocol", "said"),
+        [
+            ("PLAINTEXT", "check bootstrap_servers and that"),
+            ("SSL", "no answer to the TLS handshake; check bootstrap_servers and security_protocol"),
+        ],
+    )
+    def test_a_port_that_takes_calls_and_says_nothing(
+        self, stopped: Callable[[KafkaOptions], StopError], protocol: Literal["PLAINTEXT", "SSL"], said: str
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"127.0.0.1:{silent.getsockname()[1]}"
-            error = stopped(KafkaOptions(bootstrap_servers=address, connect_timeout_s=0.7))
+            options = KafkaOptions(bootstrap_servers=address, connect_timeout_s=0.7, security_protocol=protocol)
+            error = stopped(options)
         assert error.code is Exit.UNREACHABLE
+        assert said in str(error)
 
     @pytest.mark.apache
     def test_plain_text_with_a_broker_that_speaks_tls(
