@@ -103,7 +103,7 @@ def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
 
 def read(numbers: torch.Tensor, size: Size) -> Stream:
     """Return the stream that was written so, as views."""
-    ids, types, positions, firsts, bounds, queries = torch.split(numbers, size.parts)
+    ids, types, positions, firsts, bounds, queries = torch.split(numbers, list(size.parts))
     return Stream(
         ids=ids,
         types=types,
