@@ -143,8 +143,8 @@ class Line:
         for number, each in enumerate(events):
             value = json.dumps(each).encode() if isinstance(each, dict) else each
             futures.append(self._producer.send(self.requests, value, **{"key": f"k{number % 7}".encode(), **more}))
-        self._producer.flush(30)
-        return [(sent.partition, sent.offset) for sent in (future.get(30) for future in futures)]
+        self._producer.flush(60)
+        return [(sent.partition, sent.offset) for sent in (future.get(60) for future in futures)]
 
     def read(
         self, topic: str, count: int, timeout_s: float = 120, *, settle_s: float = 0.3, **options: Any

@@ -132,7 +132,7 @@ def test_a_signal_ends_it_cleanly_and_nothing_is_sent_twice(line: Line, pen: Pen
     with subprocess.Popen(words, env=environment(line), stdout=subprocess.PIPE, text=True) as asked:
         wait_until("something is sent", lambda: line.count(line.requests) > 2)
         asked.send_signal(number)
-        said, _ = asked.communicate(timeout=30)
+        said, _ = asked.communicate(timeout=60)
         assert asked.returncode == 0
     assert said.endswith("interrupted; run it again to go on\n")
     sent = line.count(line.requests)
