@@ -29,7 +29,7 @@ def say(config: pytest.Config, title: str, lines: Sequence[str]) -> None:
     config.stash[_SAID].append((title, list(lines)))
 
 
-class _ByFile(LoadScopeScheduling):
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types
     """Gives a process one file after the other; all faults are one, since their stage tries them at once."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = _worker_input(config)
     if given is None:
         return
-    config.workeroutput[_OUTPUT] = config.stash[_SAID]
+    getattr(config, "workeroutput", {})[_OUTPUT] = config.stash[_SAID]
     share = (children._LAST_PORT - children._FIRST_PORT) // _PORT_SHARES
     children._FIRST_PORT += int(given["workerid"].removeprefix("gw")) % _PORT_SHARES * share
     children._LAST_PORT = children._FIRST_PORT + share - 1
