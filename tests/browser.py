@@ -92,7 +92,7 @@ class Browser:
         found = self.ask(f"document.getElementById({json.dumps(element)})?.innerText ?? ''")
         return str(found)
 
-    def until(self, what: str, holds: Callable[[], bool], timeout_s: float = 30) -> None:
+    def until(self, what: str, holds: Callable[[], bool], timeout_s: float = 120) -> None:
         """Wait until something holds in the page; fail with all that it shows."""
         give_up_s = time.monotonic() + timeout_s
         while not holds():

@@ -37,6 +37,8 @@ _NO_APACHE = "needs Apache Kafka: unpack a release and set KAFKA_HOME to it"
 
 MakeTopic = Callable[..., str]
 
+pytest_plugins = ["tests.processes"]
+
 
 def _kafka_home() -> Path | None:
     if home := os.environ.get("KAFKA_HOME"):
@@ -69,11 +71,12 @@ def _users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def broker_logs(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder for the brokers' logs, which stays when a test failed."""
+    from tests.processes import say  # late: what pytest is to load as a plugin must not be imported yet
+
     folder = Path(tempfile.mkdtemp(prefix="rerank-tests-"))
     yield folder
     if request.session.testsfailed:
-        reporter = request.config.pluginmanager.getplugin("terminalreporter")
-        reporter.write_line(f"\nthe brokers' logs are in {folder}")
+        say(request.config, "logs", [f"the brokers' are in {folder}"])
     else:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -96,7 +99,9 @@ def broker(broker_logs: Path) -> Iterator[str]:
     home = _kafka_home()
     started: Broker
     if home is not None:
-        started = ApacheKafka(home, folder=broker_logs / "broker")
+        # On a machine that is busy it may miss its own heartbeats for long, and would then take no topics.
+        properties = {"broker.session.timeout.ms": "120000"}
+        started = ApacheKafka(home, folder=broker_logs / "broker", properties=properties)
     else:
         started = EmbeddedBroker(broker_logs / "broker")
     with started:

@@ -109,7 +109,7 @@ def test_a_worker_inside_reranks_what_is_published_and_ends_well(
         assert {json.loads(result.value)["outcome"] for result in results} == {"reranked"}
         assert len(sources(results)) == 20
         os.kill(_innermost(worker.pid), signal.SIGTERM)  # buildah does not pass it on
-        assert worker.wait(30) == 0
+        assert worker.wait(120) == 0
     finally:
         worker.kill()
         line.close()

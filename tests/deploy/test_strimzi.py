@@ -122,5 +122,5 @@ def test_its_user_may_do_what_a_worker_does(
 
 def test_its_user_may_not_read_what_the_worker_writes(line: Line, kafka: ApacheKafka, manifests: Manifests) -> None:
     worker = _start(line, kafka, manifests, wait=False, request_topic=line.results)
-    assert worker.wait(30) == Exit.FORBIDDEN
+    assert worker.wait(120) == Exit.FORBIDDEN
     assert f"topic {line.results}" in worker.tail()

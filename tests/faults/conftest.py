@@ -16,6 +16,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.proxy import Proxy
 from tests.faults.stage import AT_ONCE, Stage
 from tests.faults.table import Table
+from tests.processes import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,13 +102,12 @@ def three(apache_kafka_home: Path, broker_logs: Path) -> Iterator[Cluster]:
         yield running
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table of what was run, and write it to --fault-table."""
-    table = config.stash.get(_TABLE, None)
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have the table of what was run printed, and write it to --fault-table."""
+    table = session.config.stash.get(_TABLE, None)
     if table is None or not table.rows:
         return
-    terminalreporter.section("faults x invariants x runs")
-    for line in table.lines():
-        terminalreporter.write_line(line)
-    if path := config.getoption("--fault-table"):
+    say(session.config, "faults x invariants x runs", table.lines())
+    if path := session.config.getoption("--fault-table"):
         table.write(Path(path))

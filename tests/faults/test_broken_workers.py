@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.faults.stage import Stage
     from tests.faults.trial import Trial
 
-pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.broker]
 
 
 def _fault(name: str, delivery: Delivery, inject: Callable[[Trial], None] = lambda _: None, defect: str = "") -> Fault:

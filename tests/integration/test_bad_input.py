@@ -61,5 +61,5 @@ def test_a_record_of_10_mb_becomes_a_dead_letter_without_it_where_the_topic_refu
 
 def test_a_dead_letter_topic_that_is_missing_stops_the_worker_before_it_reads(line: Line) -> None:
     worker = line.start(wait=False, dead_letter_topic="no-such-topic")
-    assert worker.wait(60) == Exit.TOPIC
+    assert worker.wait(120) == Exit.TOPIC
     assert "no-such-topic" in worker.tail()

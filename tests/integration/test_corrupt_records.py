@@ -71,7 +71,7 @@ def test_it_stops_before_them_with_everything_else_committed_and_goes_on_behind_
     log = log_of(line.requests, 1)
     spoil(log, stored_batches(log)[1])
     stopped = line.start(module="tests.integration.light_worker", wait=False, delivery=delivery)
-    assert stopped.wait(60) == Exit.CORRUPT
+    assert stopped.wait(120) == Exit.CORRUPT
     assert stopped.tail().splitlines()[-1] == (
         f"rerank-worker: {line.requests} partition 1: the records at offsets 5 to 9 cannot be read: Record batch at "
         "offset 5 failed crc check; what comes before is finished and committed; start it with --on-corrupt-record "
@@ -107,7 +107,7 @@ def test_kills_and_rebalances_lose_nothing_behind_them_and_pass_over_nothing_els
         first = _start(line, delivery, "first", **options)
     second = _start(line, delivery, "second", **options)
     second.until("it has partitions", lambda: second.metric("rerank_partitions_assigned") > 0)
-    results = line.read(line.results, len(sent) - len(lost), timeout_s=90, isolation_level="read_committed")
+    results = line.read(line.results, len(sent) - len(lost), isolation_level="read_committed")
     found, buried = sources(results), _buried(line, len(lost))
     assert found.keys() == set(sent) - lost
     assert buried.keys() == lost

@@ -19,7 +19,7 @@ def test_a_flood_of_bad_events_stops_the_worker_which_commits_no_further_than_it
     count = 20_000
     line.publish(b"{" for _ in range(count))
     worker = line.start(wait=False, dead_letters_in_a_row=50, commit_interval_s=60)
-    assert worker.wait(90) == Exit.DEAD_LETTERS
+    assert worker.wait(120) == Exit.DEAD_LETTERS
     assert (
         "rerank-worker: 50 events in a row became dead letters (--dead-letters-in-a-row), most often for the reason "
         "not_json (50); nothing is committed that was not published"

@@ -29,7 +29,7 @@ def _done(worker: Worker, count: int = 50) -> None:
 
 def _results(line: Line, sent: Sequence[tuple[int, int]]) -> Sequence[ConsumerRecord]:
     """Return the committed results, which must be one for each request, in the order of each key."""
-    results = line.read(line.results, len(sent), timeout_s=90, isolation_level="read_committed")
+    results = line.read(line.results, len(sent), isolation_level="read_committed")
     found = sources(results)
     assert {place: count for place, count in found.items() if count > 1} == {}
     assert found.keys() == set(sent)
@@ -128,6 +128,6 @@ def test_a_second_worker_with_the_same_id_ends_the_first_which_says_why(line: Li
     _done(first)
     _start(line, "same")
     sent += line.publish(event(number) for number in range(600, 1200))
-    assert first.wait(60) == Exit.FENCED
+    assert first.wait(120) == Exit.FENCED
     assert f"transactional id {line.group}-same was taken" in first.tail()
     _results(line, sent)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kafka.consumer.fetcher import ConsumerRecord
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.broker
 
 
 def _rankings(results: Sequence[ConsumerRecord]) -> dict[tuple[int, int], list[list[dict[str, float]]]]:
@@ -54,7 +54,7 @@ def test_a_second_signal_ends_the_worker_at_once(line: Line) -> None:
     worker.terminate()
     worker.until("it stops", lambda: "stopping" in worker.tail())
     worker.terminate()
-    assert worker.wait(10) == 128 + signal.SIGTERM
+    assert worker.wait(60) == 128 + signal.SIGTERM
 
 
 def test_a_killed_worker_loses_nothing_and_its_duplicates_are_equal(line: Line) -> None:
@@ -85,7 +85,7 @@ def test_workers_that_join_and_leave_while_events_flow_lose_nothing(line: Line) 
     second.until("it has done some", lambda: second.metric("rerank_events_total") > 10)
     assert first.stop(grace_s=40) == 0
     sent += line.publish(event(number) for number in range(1000, 1300))
-    rankings = _rankings(line.read(line.results, len(sent), timeout_s=90))
+    rankings = _rankings(line.read(line.results, len(sent)))
     assert rankings.keys() == set(sent)
     second.until("it owns all", lambda: second.metric("rerank_partitions_assigned") == 3)
     second.until("all are committed", lambda: sum(filter(None, line.committed().values())) == len(sent))
@@ -138,7 +138,7 @@ def test_a_thousand_events_that_are_mostly_metadata_do_not_fill_the_memory(line:
         largest.update({name: max(value, worker.metric(name)) for name, value in largest.items()})
         return worker.metric("rerank_events_total") == len(sent)
 
-    worker.until("all are done", finished, timeout_s=120)
+    worker.until("all are done", finished)
     assert largest["rerank_in_flight_bytes"] < limit + 64 * 101_000  # one poll may pass it
     # Without a limit on bytes it holds nearly all of them at once, as records and as what was read in them.
     assert largest["process_resident_memory_bytes"] - before_bytes < 120e6
@@ -165,7 +165,7 @@ def test_a_broker_that_restarts_is_waited_for(apache_kafka_home: Path, tmp_path:
             worker.until("some are done", lambda: worker.metric("rerank_events_total") > 50)
             broker.restart()
             sent += line.publish(event(number) for number in range(800, 900))
-            rankings = _rankings(line.read(line.results, len(sent), timeout_s=120))
+            rankings = _rankings(line.read(line.results, len(sent)))
             assert rankings.keys() == set(sent)
             assert worker.running
             worker.until("all are committed", lambda: sum(filter(None, line.committed().values())) == len(sent))

@@ -25,7 +25,7 @@ ONE_BY_ONE = 20  # events whose pairs are also scored without a batch
 
 pytestmark = [
     pytest.mark.broker,
-    pytest.mark.timeout(120 + EVENTS),
+    pytest.mark.timeout(300 + EVENTS),
     pytest.mark.skipif(not (DATA.exists() and MODEL.exists()), reason="needs ../shared/data and ../shared/models"),
 ]
 
@@ -60,7 +60,7 @@ def test_every_list_of_real_queries_comes_back_with_the_scores_of_an_offline_run
     worker = line.start(model=MODEL, dtype="float32")
     began_s = time.monotonic()
     sent = line.publish(wanted)
-    worker.until("all are done", lambda: worker.metric("rerank_events_total") == EVENTS, timeout_s=60 + EVENTS)
+    worker.until("all are done", lambda: worker.metric("rerank_events_total") == EVENTS, timeout_s=120 + EVENTS)
     took_s = time.monotonic() - began_s
     found = line.read(line.results, EVENTS)
     assert sources(found) == dict.fromkeys(sent, 1)

@@ -45,8 +45,8 @@ def _begin(line: Line, source: KafkaProducer, first: int, count: int = 12) -> li
         source.send(line.requests, json.dumps(event(number, candidates=2)).encode(), partition=number % 3)
         for number in range(first, first + count)
     ]
-    source.flush(30)
-    return [(future.get(30).partition, future.get(30).offset) for future in futures]
+    source.flush(60)
+    return [(future.get(60).partition, future.get(60).offset) for future in futures]
 
 
 def _lag(worker: Worker) -> tuple[float, float]:

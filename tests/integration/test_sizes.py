@@ -81,7 +81,7 @@ def test_a_stop_whose_time_is_over_ends_in_order_and_leaves_the_rest_uncommitted
     assert sum(committed.values()) < len(sent)
     line.start()
     rest = len(sent) - sum(committed.values())
-    assert sources(line.read(line.results, done.total() + rest, timeout_s=90)).keys() == set(sent)
+    assert sources(line.read(line.results, done.total() + rest)).keys() == set(sent)
 
 
 def test_an_event_with_a_null_header_is_reranked_and_the_stream_goes_on(

@@ -45,7 +45,7 @@ def test_a_second_worker_with_the_same_name_ends_the_first_which_says_why(line: 
     sent = line.publish(event(number, candidates=3) for number in range(300))
     first.until("some are done", lambda: first.metric("rerank_events_total") > 10)
     second = _start(line, "same", delivery=delivery, transactional_id=f"{line.group}-2")
-    assert first.wait(60) == Exit.FENCED
+    assert first.wait(120) == Exit.FENCED
     assert first.tail().splitlines()[-1] == (
         f"rerank-worker: group instance id same was taken: another process has joined group {line.group} with it (each "
         "replica needs its own, see --group-instance-id); what was not committed is that one's to do"

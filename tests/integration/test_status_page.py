@@ -41,7 +41,7 @@ def test_the_page_follows_a_worker_through_its_life(line: Line, browser: Browser
     worker.until("it has begun", lambda: worker.metric("rerank_events_total") > 0)
     os.kill(worker.pid, 15)
     browser.until("it drains", lambda: browser.text("state") == "draining: the worker is stopping")
-    assert worker.wait(60) == 0
+    assert worker.wait(120) == 0
     browser.until("nobody answers", lambda: browser.text("state") == "no answer")
     assert "old" in browser.text("fresh")
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.broker
 
 def _only(collector: Collector) -> tuple[Span, dict[str, Span]]:
     """Return the one event and its children, once it has come."""
-    wait_until("an event's span comes", lambda: bool(collector.events()), 30)
+    wait_until("an event's span comes", lambda: bool(collector.events()))
     (found,) = collector.events()
     return found, {name: only for name, (only,) in collector.children(found).items()}
 
@@ -120,7 +120,7 @@ def test_a_result_that_is_too_large_shows_both_sendings(line: Line, collector: C
     start(line, collector.url, max_record_bytes=3000)
     line.publish([event(1, metadata="x" * 5000)], headers=[("traceparent", SAMPLED)])
     (letter,) = line.read(line.dead_letters, 1)
-    wait_until("an event's span comes", lambda: bool(collector.events()), 30)
+    wait_until("an event's span comes", lambda: bool(collector.events()))
     (found,) = collector.events()
     children = collector.children(found)
     (refused,), (large, small) = children[f"send {line.results}"], children[f"send {line.dead_letters}"]

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.broker
 def test_a_record_that_is_read_again_has_a_span_for_each_time(line: Line, collector: Collector) -> None:
     worker = start(line, collector.url, commit_interval_s=600)
     ((_, offset),) = line.publish([event(1)], headers=[("traceparent", SAMPLED)])
-    wait_until("the first span comes", lambda: len(collector.events()) == 1, 30)
+    wait_until("the first span comes", lambda: len(collector.events()) == 1)
     worker.kill()
     start(line, collector.url)
     results = line.read(line.results, 2)
-    wait_until("the second span comes", lambda: len(collector.events()) == 2, 30)
+    wait_until("the second span comes", lambda: len(collector.events()) == 2)
     assert {(found.trace_id, found.parent_id) for found in collector.events()} == {(TRACE, PARENT)}
     assert [found.attributes["messaging.kafka.offset"] for found in collector.events()] == [offset, offset]
     sent = [collector.children(found)[f"send {line.results}"][0].span_id for found in collector.events()]
@@ -48,7 +48,7 @@ def test_a_transaction_that_is_given_up_shows_as_a_failed_try_of_its_events(line
         sendings = [span for span in collector.spans if span.name == f"send {line.results}"]
         return {span.span_id: events[span.parent_id] for span in sendings if span.parent_id in events}
 
-    wait_until("every event has come", lambda: len(done()) == count, 30)
+    wait_until("every event has come", lambda: len(done()) == count)
     assert {traceparent(result)[1] for result in results} == done().keys()
     dropped = [found for found in collector.events() if found.attributes.get("error.type") == "dropped"]
     assert dropped

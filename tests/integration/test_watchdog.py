@@ -27,7 +27,7 @@ def _stick(line: Line, fault: str, **options: Any) -> tuple[int | None, list[str
     worker.until("some are done", lambda: worker.metric("rerank_events_total") > 20)
     when.touch()
     sent += line.publish(event(number, candidates=3) for number in range(200, 400))
-    status = worker.wait(60)
+    status = worker.wait(120)
     return status, worker.log.read_text().splitlines(), sent
 
 

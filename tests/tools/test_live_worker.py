@@ -23,7 +23,7 @@ def ended(tmp_path: Path, script: str) -> WorkerEndedError:
     worker = LiveWorker({}, url="http://127.0.0.1:1", log=tmp_path / "worker.log")
     worker.child = Child([sys.executable, "-c", f"import os, signal, sys\n{script}"], log=tmp_path / "worker.log")
     worker.child.start()
-    assert worker.child.wait(30) is not None
+    assert worker.child.wait(60) is not None
     with pytest.raises(WorkerEndedError) as caught:
         worker.check()
     return caught.value

@@ -146,7 +146,7 @@ def test_on_a_terminal_it_starts_with_what_is_new_and_ctrl_c_ends_it_cleanly(lin
         outlet.results(*encoded(2))
         seen += _read_until(ours, "c  ")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     os.close(ours)
     assert "· r2" in seen
     assert "· r1" not in seen

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.broker
 def test_every_process_is_measured_with_and_without_a_scheduler(
     measure: Callable[..., dict[str, Any]], tmp_path: Path

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.broker
 def test_a_rate_and_the_replicas_for_a_traffic_are_found(measure: Callable[..., dict[str, Any]]) -> None:
     # A budget that a lone worker holds even on a busy machine, and a share that one late event does not spoil.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.apache
-@pytest.mark.timeout(300)
 @pytest.mark.broker
 def test_both_deliveries_are_measured_in_one_run(measure: Callable[..., dict[str, Any]]) -> None:
     words = ("--seconds", "0.2", "--repeat", "2", "--candidates", "3", "--lone-events", "5")

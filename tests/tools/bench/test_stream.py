@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.broker
 def test_the_worker_its_rivals_and_the_bare_scorer_are_measured_in_one_run(
     measure: Callable[..., dict[str, Any]],

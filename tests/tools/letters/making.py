@@ -70,11 +70,11 @@ class Pen:
             # As the worker's producer does: the client refuses a record without key and value.
             value = b"" if letter.value is None and letter.key is None else letter.value
             self._producer.send(self._line.dead_letters, value, letter.key, letter.headers)
-        self._producer.flush(30)
+        self._producer.flush(60)
 
     def write_raw(self, value: bytes, headers: list[tuple[str, bytes]]) -> None:
         self._producer.send(self._line.dead_letters, value, None, headers)
-        self._producer.flush(30)
+        self._producer.flush(60)
 
     def close(self) -> None:
         self._producer.close()

@@ -87,7 +87,7 @@ def test_dead_letters_of_an_aborted_transaction_are_not_there_and_it_ends_behind
         for ends in (producer.commit_transaction, producer.abort_transaction, producer.abort_transaction):
             producer.begin_transaction()
             producer.send(line.dead_letters, letter.value, letter.key, letter.headers)
-            producer.flush(30)
+            producer.flush(60)
             ends()
     ran = rerank_worker(line, "dead-letters")
     assert ran.returncode == 0, ran.stderr

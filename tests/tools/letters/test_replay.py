@@ -127,19 +127,19 @@ def test_a_replay_that_was_killed_goes_on_where_everything_was_acknowledged(line
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly_and_nothing_is_sent_twice(line: Line, pen: Pen, number: signal.Signals) -> None:
-    pen.write(*range(100))
+    pen.write(*range(400))
     words = command("replay", "--group-id", line.group, "--rate", "20")
     with subprocess.Popen(words, env=environment(line), stdout=subprocess.PIPE, text=True) as asked:
         wait_until("something is sent", lambda: line.count(line.requests) > 2)
         asked.send_signal(number)
-        said, _ = asked.communicate(timeout=30)
+        said, _ = asked.communicate(timeout=60)
         assert asked.returncode == 0
     assert said.endswith("interrupted; run it again to go on\n")
     sent = line.count(line.requests)
-    assert 2 < sent < 100
+    assert 2 < sent < 400
     assert progress(line) == sent
     run(line)
-    assert len(line.read(line.requests, 100)) == 100
+    assert len(line.read(line.requests, 400)) == 400
 
 
 def test_a_topic_that_is_gone_is_one_clear_line_and_does_not_count_as_sent(line: Line, pen: Pen) -> None:

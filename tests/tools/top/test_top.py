@@ -113,7 +113,7 @@ def test_on_a_terminal_it_goes_on_until_ctrl_c_and_sees_a_worker_end(line: Line)
         _read_until(ours, lambda seen: "unreachable: Connection refused" in seen)
         process.send_signal(signal.SIGINT)
         _read_until(ours, lambda seen: "\x1b[?25h" in seen)  # the cursor is back
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     os.close(ours)
 
 
@@ -127,7 +127,7 @@ def test_in_a_pipe_each_look_is_printed_and_a_reader_that_has_seen_enough_ends_i
         seen = [process.stdout.readline().decode() for _ in range(9)]
         assert sum(nobody in line for line in seen) > 1
         process.stdout.close()
-        assert (process.wait(20), process.stderr.read()) == (0, b"")
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
 
 
 @pytest.mark.parametrize(
