@@ -53,7 +53,7 @@ def server(health: Health) -> Iterator[Server]:
 
 def _get(server: Server, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=60) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as reply:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -92,7 +92,7 @@ def test_a_worker_lives_while_its_threads_advance(server: Server, health: Health
 
 
 def test_the_page_comes_with_its_policy_and_is_never_kept(server: Server) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=60) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10) as reply:
         assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
         assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
         assert (reply.headers["Cache-Control"], reply.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
@@ -107,7 +107,7 @@ def test_the_status_is_what_the_metrics_say_and_nothing_of_the_options(server: S
     metrics.add_partitions([Partition("requests", 1), Partition("requests", 0)])
     metrics.lag_records.labels("requests", 1).set(7)
     metrics.lag_seconds.labels("requests", 1).set(1.5)
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/status.json", timeout=60) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/status.json", timeout=10) as reply:
         assert (reply.headers["Content-Type"], reply.headers["Cache-Control"]) == ("application/json", "no-store")
         status = json.load(reply)
     assert status.keys() == {
@@ -174,7 +174,7 @@ def test_a_client_that_hangs_up_is_no_news(
         client.sendall(b"GET /readyz HTTP/1.1\r\nHost: worker\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 503")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an orderly end
-    assert server.failed.wait(60)
+    assert server.failed.wait(10)
     assert [record.levelname for record in caplog.records if "hung up" in record.message] == ["DEBUG"]
     assert "Traceback" not in caplog.text + capsys.readouterr().err
 
@@ -188,7 +188,7 @@ def test_a_request_that_fails_is_logged_once(
     health.ready_when(broken)
     with pytest.raises(OSError, match="closed connection without response"):
         _get(server, "/readyz")
-    assert server.failed.wait(60)
+    assert server.failed.wait(10)
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "a request from " in record.message
     assert record.exc_info
