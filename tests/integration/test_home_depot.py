@@ -37,6 +37,7 @@ class Offline:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+        torch.set_num_threads(1)  # beside other processes more of them would spin, waiting for each other
         self._torch = torch
         self._tokenizer = AutoTokenizer.from_pretrained(MODEL)
         self._model = AutoModelForSequenceClassification.from_pretrained(MODEL, dtype=torch.float32).eval()

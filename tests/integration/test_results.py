@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.broker
 
 
-def _reference_logits(model: Path, request: dict[str, Any]) -> dict[str, float]:
-    """Score each pair by itself with transformers, nothing of the worker between."""
+def _reference_logits(model: Path, requests: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Score each pair of each request by itself with transformers, nothing of the worker between."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    torch.set_num_threads(1)  # beside other processes more of them would spin, waiting for each other
     tokenizer = AutoTokenizer.from_pretrained(model)
     cross_encoder = AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32).eval()
-    logits = {}
+
+    def score(query: str, text: str) -> float:
+        inputs = tokenizer(query, text, truncation=True, return_tensors="pt")
+        return float(cross_encoder(**inputs).logits[0, 0])
+
     with torch.inference_mode():
-        for candidate in request["candidates"]:
-            inputs = tokenizer(request["query"], candidate["text"], truncation=True, return_tensors="pt")
-            logits[candidate["id"]] = float(cross_encoder(**inputs).logits[0, 0])
-    return logits
+        return [
+            {candidate["id"]: score(request["query"], candidate["text"]) for candidate in request["candidates"]}
+            for request in requests
+        ]
 
 
 def test_each_list_comes_back_in_the_models_order_with_its_key_and_headers(line: Line) -> None:
@@ -41,7 +46,8 @@ def test_each_list_comes_back_in_the_models_order_with_its_key_and_headers(line:
     contract = Contract(load_schema("rerank-result.v1.json"))
     by_id = {json.loads(result.value)["request_id"]: result for result in results}
     assert len(results) == len(by_id) == len(requests)
-    for number, (request, (partition, offset)) in enumerate(zip(requests, sent, strict=True)):
+    references = _reference_logits(SHIPPED_MODEL, requests)
+    for number, (request, (partition, offset), logits) in enumerate(zip(requests, sent, references, strict=True)):
         record = by_id[request["request_id"]]
         result = json.loads(record.value)
         assert contract.is_valid(result)
@@ -50,7 +56,6 @@ def test_each_list_comes_back_in_the_models_order_with_its_key_and_headers(line:
         assert result["source"] == {"topic": line.requests, "partition": partition, "offset": offset}
         assert result["metadata"] == {"page": number}
         assert (result["outcome"], result["query"]) == ("reranked", request["query"])
-        logits = _reference_logits(SHIPPED_MODEL, request)
         assert [each["id"] for each in result["ranking"]] == sorted(logits, key=logits.__getitem__, reverse=True)
         for each in result["ranking"]:
             assert each["logit"] == pytest.approx(logits[each["id"]], abs=1e-4)
