@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak measure-gpu docs dashboard-pictures check-deploy image lint format clean
+.PHONY: demo test coverage fuzz faults soak measure-gpu docs dashboard-pictures check-deploy image cluster-test lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -41,6 +41,10 @@ check-deploy: .venv/.dev .venv-checkov/.made
 
 image: .venv/.dev
 	$(BIN)/python -m tests.deploy.image $(IMAGE_ARGS)
+
+# As root, in a network of its own, with the image of `make image`.
+cluster-test: .venv/.dev
+	unshare --net --mount $(BIN)/python -m pytest tests/cluster --need-apache $(PYTEST_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
