@@ -42,9 +42,10 @@ check-deploy: .venv/.dev .venv-checkov/.made
 image: .venv/.dev
 	$(BIN)/python -m tests.deploy.image $(IMAGE_ARGS)
 
-# As root, in a network of its own, with the image of `make image`.
-cluster-test: .venv/.dev
-	unshare --net --mount $(BIN)/python -m pytest tests/cluster --need-apache $(PYTEST_ARGS)
+# As root. The shell is the first process of namespaces of its own: what is left when it ends, ends with it.
+cluster-test: image
+	unshare --net --mount --pid --fork --kill-child --mount-proc sh -c '"$$@"; exit $$?' - \
+		$(BIN)/python -m pytest tests/cluster --cluster --cluster-table docs/cluster.md --need-apache $(CLUSTER_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

@@ -1,66 +1,56 @@
-"""A whole Kubernetes in a network of its own: control plane, KEDA, a node that runs pods, and Apache Kafka."""
+"""A whole Kubernetes in a network of its own: control plane, KEDA, and a node that runs the pods of a real image."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.cluster.pod_watch import PodWatch
 from tests.deploy.control_plane import SHARED
 from tests.deploy.kubectl import Kubectl
 from tests.integration.line import wait_until
-from worker.tools.brokers import ApacheKafka
 from worker.tools.children import Child
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
     from types import TracebackType
 
     from tests.deploy.image import Buildah
 
-NODE = "10.244.0.1"  # the node's address, where pods find the broker
 NAMESPACE = "search"
 USER, PASSWORD = "rerank-worker", "secret-of-the-tests"
+_LOG_LINES = 25
 
 
-class NodeKafka(ApacheKafka):
-    """One broker with SCRAM, whose SASL_PLAINTEXT listener is at the node's address."""
-
-    def __init__(self, home: Path, folder: Path) -> None:
-        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        properties = {
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": login,
-        }
-        super().__init__(
-            home, listeners=("SASL_PLAINTEXT",), users={USER: PASSWORD}, properties=properties, folder=folder
-        )
-
-    @property
-    def for_pods(self) -> str:
-        """Return the address that pods use."""
-        return self.address("SASL_PLAINTEXT").replace("127.0.0.1", NODE)
-
-    def _prepare(self) -> None:
-        super()._prepare()
-        settings = self.folder / "broker-1.properties"
-        settings.write_text(settings.read_text().replace("SASL_PLAINTEXT://127.0.0.1", f"SASL_PLAINTEXT://{NODE}"))
+def missing() -> str | None:
+    """Return what is missing for a cluster on this machine, None where nothing is."""
+    programs = [name for name in ("buildah", "ip", "nsenter", "prometheus") if shutil.which(name) is None]
+    if os.geteuid() != 0 or not (SHARED / "node").is_file():
+        return "needs root, and a node that runs pods (../shared/kubernetes)"
+    return f"needs {', '.join(programs)} on the PATH" if programs else None
 
 
 class Cluster:
     """The control plane, KEDA and a node, as a context manager; `kubectl` speaks to it."""
 
     def __init__(self, folder: Path, buildah: Buildah) -> None:
-        self.folder = folder
+        self._folder = folder
         self._state = folder / "state"
         self._buildah = buildah
         self._stack = ExitStack()
+        environment = buildah.environment
+        self._node = Child([str(SHARED / "node"), str(self._state)], log=folder / "node.log", environment=environment)
         self.kubectl = Kubectl(self._state / "kubeconfig")
+        self.pod_watch = PodWatch(self.kubectl, folder / "pods.json")
 
     def __enter__(self) -> Self:
-        """Start all of it, and make a namespace that takes restricted pods alone."""
+        """Start all of it, and make a namespace for the worker."""
         try:
             self._start()
         except BaseException:
@@ -79,40 +69,48 @@ class Cluster:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         self._stack.callback(subprocess.run, [start, "stop", str(self._state)], check=False)
         for what in ([], ["controllers"], ["keda"]):
-            with (self.folder / "start.log").open("ab") as log:
+            with (self._folder / "start.log").open("ab") as log:
                 subprocess.run([start, *what, str(self._state)], check=True, stdout=log, stderr=log)
-        node = Child(
-            [str(SHARED / "node"), str(self._state)],
-            log=self.folder / "node.log",
-            environment=self._buildah.environment,
-        )
-        self._stack.callback(node.stop)
-        node.start()
-        crds = [str(path) for path in (SHARED / "crds").glob("*.yaml") if "keda.sh" not in path.name]
-        self.kubectl("create", *(part for path in crds for part in ("-f", path)))
-        wait_until("the node is up: {}", lambda: "is up" in node.tail(), 60, detail=node.tail)
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        self.make("v1", "Namespace", {"name": NAMESPACE, "labels": labels})
+        crds = [path for path in (SHARED / "crds").glob("*.yaml") if "keda.sh" not in path.name]  # those are there
+        self.kubectl("create", *(part for path in crds for part in ("-f", str(path))))
+        self.make_namespace(NAMESPACE, PASSWORD)
         self.kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
-        secret = {"stringData": {"RERANK_SASL_USERNAME": USER, "RERANK_SASL_PASSWORD": PASSWORD}}
-        self.make("v1", "Secret", {"name": "rerank-worker-kafka"}, **secret)
+        # The node makes containers of the image for itself.
+        before = self._buildah("containers", "--quiet").split()
+        self._stack.callback(self._remove_containers, before)
+        self._stack.callback(self._node.stop)
+        self._node.start()
+        wait_until("the node is up: {}", lambda: "is up" in self._node.tail(), detail=self._node.tail)
+        self._stack.enter_context(self.pod_watch)
+
+    def _remove_containers(self, kept: list[str]) -> None:
+        for name in set(self._buildah("containers", "--quiet").split()) - set(kept):
+            self._buildah("rm", name)
+
+    def make_namespace(self, name: str, password: str) -> None:
+        """Make a namespace that takes restricted pods alone, with the login to Kafka in it."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self.make("v1", "Namespace", {"name": name, "labels": labels})
+        secret = {"RERANK_SASL_USERNAME": USER, "RERANK_SASL_PASSWORD": password}
+        self.make("v1", "Secret", {"name": "rerank-worker-kafka", "namespace": name}, stringData=secret)
 
     def make(self, version: str, kind: str, metadata: dict[str, Any], **body: Any) -> None:
         """Create one resource."""
-        self.kubectl(
-            "create", "-f", "-", given=json.dumps({"apiVersion": version, "kind": kind, "metadata": metadata, **body})
-        )
+        resource = {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
+        self.kubectl("create", "-f", "-", given=json.dumps(resource))
 
-    def apply(self, text: str) -> None:
-        """Apply manifests as a user does."""
-        self.kubectl("apply", "--server-side", "--validate=strict", "-f", "-", given=text)
+    def apply(self, text: str, namespace: str = NAMESPACE) -> None:
+        """Apply manifests as docs/deploy.md says."""
+        self.kubectl("apply", "--server-side", "--validate=strict", "-n", namespace, "-f", "-", given=text)
 
-    def pods(self) -> list[dict[str, Any]]:
+    def pods(self, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
         """Return the workers' pods, those that are leaving too."""
-        found: list[dict[str, Any]] = json.loads(
-            self.kubectl("get", "pods", "-l", "app.kubernetes.io/name=rerank-worker", "-o", "json")
-        )["items"]
-        return found
+        label = ("app.kubernetes.io/name", "rerank-worker")
+        return [
+            pod
+            for pod in self.pod_watch.pods()
+            if pod["metadata"]["namespace"] == namespace and label in pod["metadata"].get("labels", {}).items()
+        ]
 
     def ready(self) -> list[str]:
         """Return the names of the pods that are ready and stay."""
@@ -120,22 +118,60 @@ class Cluster:
             pod["metadata"]["name"]
             for pod in self.pods()
             if "deletionTimestamp" not in pod["metadata"]
-            and any(
-                condition["type"] == "Ready" and condition["status"] == "True"
-                for condition in pod.get("status", {}).get("conditions", [])
-            )
+            and {"Ready": "True"}.items()
+            <= {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}.items()
         ]
 
-    def log_of(self, pod: str) -> str:
+    def run_once(self, image: str, *words: str) -> str:
+        """Run an image's command to its end in a pod, and return what it has said."""
+        rights = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        container = {"name": "worker", "image": image, "args": words, "securityContext": rights}
+        user = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
+        spec = {"restartPolicy": "Never", "containers": [container], "securityContext": user}
+        self.make("v1", "Pod", {"name": "once"}, spec=spec)
+        ended = "jsonpath={.status.phase}=Succeeded"
+        self.kubectl("wait", "pod/once", f"--for={ended}", "--timeout=120s", timeout_s=130)
+        self.kubectl("delete", "pod", "once")
+        return "\n".join(self.log_of("once"))
+
+    def process_of(self, pod: str) -> int:
+        """Return the first process of a pod's worker, as it is numbered out here."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                numbers = next(line for line in _lines(process / "status") if line.startswith("NSpid:")).split()
+                environment = (process / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it has just ended
+            if numbers[-1] == "1" and f"HOSTNAME={pod}".encode() in environment:
+                return int(process.name)
+        raise AssertionError(f"nothing runs in {pod}; the node says:\n{self._node.tail()}")
+
+    def force_delete(self, pod: str) -> None:
+        """Delete a pod without grace, and end what it runs as a kubelet does, but without a SIGTERM before.
+
+        The node takes no notice of a pod that is gone from one moment to the next. It would start the container again:
+        the pod's network is taken away, so that it cannot.
+        """
+        process = self.process_of(pod)
+        network = subprocess.run(["ip", "netns", "identify", str(process)], check=True, capture_output=True, text=True)
+        self.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+        subprocess.run(["ip", "netns", "delete", network.stdout.strip()], check=True)
+        os.kill(process, signal.SIGKILL)
+
+    def log_of(self, pod: str, namespace: str = NAMESPACE) -> list[str]:
         """Return what a pod's worker has said, in all its runs."""
-        return (self._state / "logs" / f"{NAMESPACE}_{pod}_worker.log").read_text()
+        return _lines(self._state / "logs" / f"{namespace}_{pod}_worker.log")
+
+    def story(self) -> Iterator[tuple[str, str]]:
+        """Yield what helps to understand a failure, with a heading for each."""
+        yield "pods", self.kubectl.ask("get", "pods,hpa,scaledobjects", "-A", "-o", "wide").stdout
+        events = ("get", "events", "-A", "--sort-by=.lastTimestamp")
+        yield "events", "\n".join(self.kubectl.ask(*events).stdout.splitlines()[-_LOG_LINES:])
+        yield "node", self._node.tail()
+        logs = (self._state / "logs").glob("*_worker.log")
+        for path in sorted(logs, key=lambda path: path.stat().st_mtime):
+            yield path.name, "\n".join(_lines(path)[-_LOG_LINES:])
 
 
-def can_run() -> str | None:
-    """Return what is missing for a cluster here, None where nothing is."""
-    if os.geteuid() != 0 or not (SHARED / "node").is_file():
-        return "needs root and a node that runs pods (../shared/kubernetes)"
-    with open("/proc/net/route", encoding="utf-8") as routes:  # noqa: PTH123 - a file of the kernel
-        if len(routes.readlines()) > 1:
-            return "needs a network of its own: make cluster-test"
-    return None
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines()

@@ -1,84 +1,78 @@
-"""One cluster for all tests of it, with the image that deploy/Dockerfile builds."""
+"""One cluster for all tests of it, with the image that deploy/Dockerfile builds, and what it says when one fails."""
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import dataclass, field
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
-from tests.cluster.cluster import Cluster, NodeKafka, can_run
-from tests.cluster.load import Load
-from tests.cluster.overlay import overlay
-from tests.deploy.image import NAME, ROOT, Buildah
-from tests.integration.line import wait_until
+from tests.cluster.cluster import Cluster, missing
+from tests.cluster.node_kafka import NodeKafka
+from tests.cluster.site import Site
+from tests.cluster.table import Table
+from tests.deploy.image import FOLDER, NAME, Buildah
+from tests.deploy.manifests import render
+from worker import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
-TOPICS = ("rerank-requests", "rerank-results", "rerank-dead-letters")
-
-
-@dataclass
-class Place:
-    """A cluster with a worker that was applied, the broker, and the lines of a report."""
-
-    cluster: Cluster
-    kafka: NodeKafka
-    folder: Path
-    model: str
-    report: list[str] = field(default_factory=list)
-    _first: int = 0
-
-    def apply(self, *options: str, scaled: bool = False) -> None:
-        """Apply the worker with these options."""
-        manifests = overlay(self.folder, self.kafka.for_pods, self.model, options, scaled=scaled)
-        self.cluster.apply(manifests.text)
-
-    def load(self, *, rate: float = 10, budget_ms: float = 2_000) -> Load:
-        """Return a load whose requests no other load has sent."""
-        self._first += 1_000_000
-        return Load(self.kafka.bootstrap_servers, TOPICS[0], self._first, rate=rate, budget_ms=budget_ms)
-
-    def say(self, what: str, result: str) -> None:
-        """Put a row into the report."""
-        self.report.append(f"| {what} | {result} |")
-
-    def until(self, what: str, ready: int, timeout_s: float = 120) -> float:
-        """Wait until so many pods are ready and no other is there; return the seconds that it took."""
-        began = time.monotonic()
-        cluster = self.cluster
-
-        def holds() -> bool:
-            return len(cluster.ready()) == len(cluster.pods()) == ready
-
-        wait_until(f"{what}: {{}}", holds, timeout_s, detail=lambda: cluster.kubectl("get", "pods", "-o", "wide"))
-        return time.monotonic() - began
+_CLUSTER = pytest.StashKey[Cluster]()
+_TABLE = pytest.StashKey[Table]()
 
 
 @pytest.fixture(scope="session")
-def place(
-    apache_kafka_home: Path, broker_logs: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Place]:
-    if missing := can_run():
-        pytest.skip(missing)
-    buildah = Buildah(Path(os.environ.get("IMAGE_FOLDER", ROOT / "build" / "image")))
-    if not buildah.has(NAME):
-        pytest.skip("needs an image: make image, or IMAGE_FOLDER")
-    folder = tmp_path_factory.mktemp("cluster")
-    container = buildah("from", "--pull-never", NAME)
-    (model,) = Path(buildah("mount", container)).glob("opt/rerank-worker/lib/*/site-packages/worker/demo/model-*")
-    inside = f"/{model.relative_to(buildah('mount', container))}"
-    buildah("rm", container)
-    with Cluster(folder, buildah) as cluster, NodeKafka(apache_kafka_home, broker_logs / "node") as kafka:
-        with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
-            admin.create_topics([NewTopic(name, num_partitions=6, replication_factor=1) for name in TOPICS])
-        place = Place(cluster, kafka, folder, inside)
-        yield place
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    reporter.write_line("\n".join(["", *place.report]))
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    if not request.config.getoption("--cluster"):
+        pytest.skip("needs a network and mounts of its own: make cluster-test")
+    if lacking := missing():
+        pytest.fail(lacking)
+    # Not pytest's own, which keeps the last three: a gigabyte each.
+    with tempfile.TemporaryDirectory(prefix="rerank-cluster-") as folder:
+        made = request.config.stash[_CLUSTER] = Cluster(Path(folder), Buildah(FOLDER.resolve()))
+        with made as running:
+            # After it the image is on the node.
+            assert running.run_once(NAME, "--version") == f"rerank-worker {__version__}"
+            yield running
+
+
+@pytest.fixture(scope="session")
+def site(
+    cluster: Cluster,
+    apache_kafka_home: Path,
+    broker_logs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Site]:
+    table = request.config.stash[_TABLE] = Table()
+    folder = tmp_path_factory.mktemp("site")
+    with NodeKafka(apache_kafka_home, broker_logs / "node") as kafka:
+        kafka.make(render("cpu with all components", folder))
+        yield Site(cluster, kafka, folder, table)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put into the report of a failure what the pods and the cluster said."""
+    del call
+    report = yield
+    if report.failed and (cluster := item.config.stash.get(_CLUSTER, None)) is not None:
+        report.sections.extend(cluster.story())
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of what was run; write it to --cluster-table if that was everything, and all was well."""
+    table = config.stash.get(_TABLE, None)
+    if table is None or not table.rows:
+        return
+    terminalreporter.section("what was done to the worker")
+    for line in table.lines():
+        terminalreporter.write_line(line)
+    path, stats = config.getoption("--cluster-table"), terminalreporter.stats
+    if path and not any(stats.get(kind) for kind in ("failed", "error", "deselected", "skipped")):
+        table.write(Path(path))

@@ -1,4 +1,4 @@
-"""The manifests as shipped, with what the test's cluster needs: addresses, the demo model, smaller resources."""
+"""The manifests as shipped, with what this cluster must set: addresses, the model that ships, smaller resources."""
 
 from __future__ import annotations
 
@@ -13,38 +13,42 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_SMALLER = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
-_SCALED = """
-- {op: replace, path: /spec/triggers/0/metadata/bootstrapServers, value: "%s"}
-- {op: replace, path: /spec/triggers/0/metadata/sasl, value: scram_sha512}
-# No Prometheus runs here.
-- {op: remove, path: /spec/triggers/1}
-# Ten minutes and two are for a cluster that lives longer than a test.
-- op: replace
-  path: /spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown
-  value: {stabilizationWindowSeconds: 20, policies: [{type: Pods, value: 1, periodSeconds: 15}]}
-- {op: replace, path: /spec/maxReplicaCount, value: 4}
+_MODEL = "/opt/rerank-worker/lib/python3.11/site-packages/worker/demo/model-minilm-l6"
+# Six workers share two cores here.
+_SMALLER = """
+- {op: replace, path: /spec/template/spec/containers/0/resources/requests/cpu, value: 500m}
+- {op: replace, path: /spec/template/spec/containers/0/resources/requests/memory, value: 1Gi}
+"""
+# Shipped, a worker may leave once none was needed for ten minutes, and then one in two: half an hour for this test.
+SCALE_DOWN = {
+    "stabilizationWindowSeconds": 20,
+    "policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}],
+}
+_SCALED = f"""
+- {{op: replace, path: /spec/triggers/0/metadata/bootstrapServers, value: "%s"}}
+- {{op: replace, path: /spec/triggers/0/metadata/sasl, value: scram_sha512}}
+- {{op: replace, path: /spec/triggers/1/metadata/serverAddress, value: "%s"}}
+- {{op: replace, path: /spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown, value: {SCALE_DOWN}}}
 """
 
 
-def overlay(folder: Path, broker: str, model: str, options: Sequence[str] = (), *, scaled: bool = False) -> Manifests:
-    """Return the overlay `cpu` for a broker at this address, with more options, and with KEDA if wanted."""
+def overlay(folder: Path, broker: str, options: Sequence[str] = (), *, prometheus: str | None = None) -> Manifests:
+    """Return the overlay `cpu` for a broker at this address with more options; with a Prometheus, scaled by KEDA."""
     place = os.path.relpath(KUBERNETES, folder.resolve())
     literals = [
         f"RERANK_BOOTSTRAP_SERVERS={broker}",
-        f"RERANK_MODEL={model}",
+        f"RERANK_MODEL={_MODEL}",
         "RERANK_SECURITY_PROTOCOL=SASL_PLAINTEXT",
         "RERANK_SASL_MECHANISM=SCRAM-SHA-512",
         "RERANK_CPU_THREADS=1",
         *options,
     ]
-    smaller = [{"op": "replace", "path": "/spec/template/spec/containers/0/resources", "value": _SMALLER}]
-    patches = [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(smaller)}]
-    if scaled:
-        patches.append({"target": {"kind": "ScaledObject"}, "patch": _SCALED % broker})
+    patches = [{"target": {"kind": "Deployment"}, "patch": _SMALLER}]
+    if prometheus is not None:
+        patches.append({"target": {"kind": "ScaledObject"}, "patch": _SCALED % (broker, prometheus)})
     kustomization = {
         "resources": [f"{place}/overlays/cpu"],
-        "components": [f"{place}/components/keda"] if scaled else [],
+        "components": [f"{place}/components/keda"] if prometheus is not None else [],
         "configMapGenerator": [{"name": "rerank-worker", "behavior": "merge", "literals": literals}],
         "patches": patches,
     }
