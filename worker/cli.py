@@ -16,6 +16,7 @@ from worker import __version__
 from worker.exits import Exit, StopError
 from worker.flags import takes
 from worker.logs import say
+from worker.model.spinning import spin_briefly
 from worker.settings import Settings, group_types, in_our_words, to_toml
 from worker.tools.bench.commands import bench
 from worker.tools.letters.options import ListOptions, ReplayOptions
@@ -187,6 +188,7 @@ def demo(  # noqa: PLR0913 - one for each flag
 
 def main() -> None:
     """Run the command line, then end the process."""
+    spin_briefly(os.environ)
     code = execute()
     if any(thread.daemon for thread in threading.enumerate()):
         # A thread inside torch while the interpreter goes down aborts the process, with a status that says nothing.
