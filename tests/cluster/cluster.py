@@ -46,7 +46,7 @@ class Cluster:
         self._stack = ExitStack()
         environment = buildah.environment
         self._node = Child([str(SHARED / "node"), str(self._state)], log=folder / "node.log", environment=environment)
-        self.kubectl = Kubectl(self._state / "kubeconfig")
+        self.kubectl = Kubectl(folder / "kubeconfig")
         self.pod_watch = PodWatch(self.kubectl, folder / "pods.json")
 
     def __enter__(self) -> Self:
@@ -71,6 +71,8 @@ class Cluster:
         for what in ([], ["controllers"], ["keda"]):
             with (self._folder / "start.log").open("ab") as log:
                 subprocess.run([start, *what, str(self._state)], check=True, stdout=log, stderr=log)
+        # A copy: kubectl writes it anew, and the node reads it as `start` has written it.
+        shutil.copyfile(self._state / "kubeconfig", self.kubectl.kubeconfig)
         crds = [path for path in (SHARED / "crds").glob("*.yaml") if "keda.sh" not in path.name]  # those are there
         self.kubectl("create", *(part for path in crds for part in ("-f", str(path))))
         self.make_namespace(NAMESPACE, PASSWORD)
@@ -80,7 +82,8 @@ class Cluster:
         self._stack.callback(self._remove_containers, before)
         self._stack.callback(self._node.stop)
         self._node.start()
-        wait_until("the node is up: {}", lambda: "is up" in self._node.tail(), detail=self._node.tail)
+        node = self._node
+        wait_until("it is up: {}", lambda: "is up" in node.tail(), detail=node.tail, alive=lambda: node.running)
         self._stack.enter_context(self.pod_watch)
 
     def _remove_containers(self, kept: list[str]) -> None:

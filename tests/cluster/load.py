@@ -139,7 +139,7 @@ class Load:
 
 def _reader(broker: str) -> KafkaConsumer:
     """Return a consumer of what comes from now on."""
-    consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None)
+    consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None, isolation_level="read_committed")
     topics = (RESULTS, DEAD_LETTERS)
     numbers = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic)]
     consumer.assign(numbers)

@@ -32,8 +32,10 @@ _SCALED = f"""
 """
 
 
-def overlay(folder: Path, broker: str, options: Sequence[str] = (), *, prometheus: str | None = None) -> Manifests:
-    """Return the overlay `cpu` for a broker at this address with more options; with a Prometheus, scaled by KEDA."""
+def render_for(
+    broker: str, folder: Path, *, options: Sequence[str], overlay: str = "cpu", prometheus: str | None = None
+) -> Manifests:
+    """Return an overlay for a broker at this address, with more options; with a Prometheus, scaled by KEDA."""
     place = os.path.relpath(KUBERNETES, folder.resolve())
     literals = [
         f"RERANK_BOOTSTRAP_SERVERS={broker}",
@@ -43,11 +45,11 @@ def overlay(folder: Path, broker: str, options: Sequence[str] = (), *, prometheu
         "RERANK_CPU_THREADS=1",
         *options,
     ]
-    patches = [{"target": {"kind": "Deployment"}, "patch": _SMALLER}]
+    patches: list[dict[str, object]] = [{"target": {"group": "apps", "name": "rerank-worker"}, "patch": _SMALLER}]
     if prometheus is not None:
         patches.append({"target": {"kind": "ScaledObject"}, "patch": _SCALED % (broker, prometheus)})
     kustomization = {
-        "resources": [f"{place}/overlays/cpu"],
+        "resources": [f"{place}/overlays/{overlay}"],
         "components": [f"{place}/components/keda"] if prometheus is not None else [],
         "configMapGenerator": [{"name": "rerank-worker", "behavior": "merge", "literals": literals}],
         "patches": patches,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.cluster.cluster import NAMESPACE, Cluster
 from tests.cluster.load import Load, Outcome
-from tests.cluster.overlay import overlay
+from tests.cluster.overlay import render_for
 from tests.integration.line import wait_until
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Site:
         self._folder = folder
         self._loads = 0
 
-    def apply(self, *options: str, namespace: str = NAMESPACE, prometheus: str | None = None) -> None:
-        """Apply the worker with these options; with a Prometheus, scaled by KEDA."""
-        manifests = overlay(self._folder, self.kafka.for_pods, options, prometheus=prometheus)
+    def apply(self, *options: str, namespace: str = NAMESPACE, **more: str) -> None:
+        """Apply the worker with these options; `more` as the keywords of `render_for`."""
+        manifests = render_for(self.kafka.for_pods, self._folder, options=options, **more)
         self.cluster.apply(manifests.text, namespace)
 
     def load(self, **more: int) -> Load:
