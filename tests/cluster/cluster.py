@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.cluster.pod_watch import PodWatch
 from tests.deploy.control_plane import SHARED
+from tests.deploy.image import NAME
 from tests.deploy.kubectl import Kubectl
 from tests.integration.line import wait_until
 from worker.tools.children import Child
@@ -77,17 +78,16 @@ class Cluster:
         self.kubectl("create", *(part for path in crds for part in ("-f", str(path))))
         self.make_namespace(NAMESPACE, PASSWORD)
         self.kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
-        # The node makes containers of the image for itself.
-        before = self._buildah("containers", "--quiet").split()
-        self._stack.callback(self._remove_containers, before)
+        self._stack.callback(self._remove_containers)
         self._stack.callback(self._node.stop)
         self._node.start()
         node = self._node
         wait_until("it is up: {}", lambda: "is up" in node.tail(), detail=node.tail, alive=lambda: node.running)
         self._stack.enter_context(self.pod_watch)
 
-    def _remove_containers(self, kept: list[str]) -> None:
-        for name in set(self._buildah("containers", "--quiet").split()) - set(kept):
+    def _remove_containers(self) -> None:
+        """Remove what the node has made of the image for itself."""
+        for name in self._buildah("containers", "--quiet", "--filter", f"ancestor={NAME}").split():
             self._buildah("rm", name)
 
     def make_namespace(self, name: str, password: str) -> None:
@@ -164,6 +164,16 @@ class Cluster:
     def log_of(self, pod: str, namespace: str = NAMESPACE) -> list[str]:
         """Return what a pod's worker has said, in all its runs."""
         return _lines(self._state / "logs" / f"{namespace}_{pod}_worker.log")
+
+    def said(self, pod: str, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
+        """Return the lines of a worker's log; those that the node itself has put there are none."""
+        return [json.loads(line) for line in self.log_of(pod, namespace) if line.startswith("{")]
+
+    def container_of(self, pod: str) -> dict[str, Any]:
+        """Return what the node says of a pod's worker."""
+        (found,) = [each["status"] for each in self.pods() if each["metadata"]["name"] == pod]
+        (container,) = found["containerStatuses"]
+        return dict(container)
 
     def story(self) -> Iterator[tuple[str, str]]:
         """Yield what helps to understand a failure, with a heading for each."""

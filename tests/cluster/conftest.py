@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from worker import __version__
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+_WAITING = 20  # requests before the first worker
 _CLUSTER = pytest.StashKey[Cluster]()
 _TABLE = pytest.StashKey[Table]()
 
@@ -51,6 +53,24 @@ def site(
     with NodeKafka(apache_kafka_home, broker_logs / "node") as kafka:
         kafka.make(render("cpu with all components", folder))
         yield Site(cluster, kafka, folder, table)
+
+
+@pytest.fixture(scope="session")
+def running(site: Site) -> Site:
+    """The worker, applied while requests come, and ready."""
+    with site.load() as load:
+        site.until("requests wait", lambda: len(load.sent) > _WAITING)
+        began_s = time.time()
+        site.apply()
+        site.until_ready(2)
+        ready_s = time.time() - began_s
+        site.until("an event is reranked", lambda: any(each["outcome"] == "reranked" for _, each in load.results()))
+    outcome = load.outcome()
+    assert (outcome.lost, outcome.wrong) == (0, [])
+    first_s = min(at_ms for at_ms, each in load.found if each["outcome"] == "reranked") / 1000 - began_s
+    took = f"{first_s:.1f} s to the first reranked event, {ready_s:.1f} s until both pods were ready"
+    site.table.add("`kubectl apply`, with the image on the node", took)
+    return site
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,6 +35,7 @@ class PodWatch:
         watch = ("get", "pods", "--all-namespaces", "--watch", "--output-watch-events", "-o", "json")
         self._child = Child([str(KUBECTL), *watch], log=path, environment=kubectl.environment)
         self._pods: dict[str, dict[str, Any]] = {}  # by their uid
+        self._asked_s: dict[str, float] = {}  # when each was asked to end
         self._endings: list[Ending] = []
         self._read = 0  # characters of what the watch has written
 
@@ -64,12 +65,16 @@ class PodWatch:
         text = self._child.log.read_text(encoding="utf-8")
         for change, end in changes(text, self._read):
             self._read = end
-            pod = change["object"]
-            if change["type"] == "DELETED":
-                self._pods.pop(pod["metadata"]["uid"], None)
-                self._endings.append(ending_of(pod))
-            else:
-                self._pods[pod["metadata"]["uid"]] = pod
+            self._take(change["type"], change["object"])
+
+    def _take(self, kind: str, pod: dict[str, Any]) -> None:
+        uid, over_by = pod["metadata"]["uid"], pod["metadata"].get("deletionTimestamp")
+        if over_by is not None:  # at first with the grace that it was given; with none when it is gone
+            self._asked_s.setdefault(uid, _seconds(over_by) - pod["metadata"]["deletionGracePeriodSeconds"])
+        self._pods[uid] = pod
+        if kind == "DELETED":
+            del self._pods[uid]
+            self._endings.append(ending_of(pod, self._asked_s.get(uid)))
 
 
 def changes(text: str, at: int) -> Iterator[tuple[dict[str, Any], int]]:
@@ -85,18 +90,15 @@ def changes(text: str, at: int) -> Iterator[tuple[dict[str, Any], int]]:
         yield change, at
 
 
-def ending_of(pod: dict[str, Any]) -> Ending:
-    """Return how a pod ended, from the last that was said of it."""
-    metadata = pod["metadata"]
+def ending_of(pod: dict[str, Any], asked_s: float | None) -> Ending:
+    """Return how a pod ended, from the last that was said of it and when it was asked to end."""
     containers = pod.get("status", {}).get("containerStatuses", [])
     ended = next((found for each in containers if (found := each["state"].get("terminated"))), None)
     status = took_s = None
     if ended is not None:
         status = ended["exitCode"]
-        if had_to_be_over := metadata.get("deletionTimestamp"):
-            asked_s = _seconds(had_to_be_over) - metadata["deletionGracePeriodSeconds"]
-            took_s = _seconds(ended["finishedAt"]) - asked_s
-    return Ending(metadata["namespace"], metadata["name"], status, took_s)
+        took_s = None if asked_s is None else _seconds(ended["finishedAt"]) - asked_s
+    return Ending(pod["metadata"]["namespace"], pod["metadata"]["name"], status, took_s)
 
 
 def _seconds(time: str) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.cluster.table import Table
 
 GRACE_S = 45.0  # terminationGracePeriodSeconds of the manifests
+CHANGE = "RERANK_MAX_TEXT_CHARS=10000"  # of an option, which rolls the pods
 _FLOWING = 20  # requests, when a load counts as steady
 _SETTLED_S = 120.0
 
