@@ -47,4 +47,5 @@ class Table:
 
 def _machine() -> str:
     found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-    return f"On {os.cpu_count()} cores ({found[1] if found else 'unknown'}), everything on one machine"
+    cores = f"{os.cpu_count()} cores ({found[1] if found else 'unknown'})"
+    return f"On {cores}, everything on one machine, whose load of the last 15 minutes was {os.getloadavg()[2]:.0f}"
