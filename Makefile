@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak measure-gpu docs dashboard-pictures check-deploy image cluster-test lint format clean
+.PHONY: demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image cluster-test lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -33,7 +33,7 @@ docs: .venv/.dev
 	$(BIN)/python -m worker.tools.metrics_page docs/metrics.md
 	$(BIN)/python -m deploy.grafana
 
-dashboard-pictures: .venv/.dev
+pictures: .venv/.dev
 	$(BIN)/python -m tests.deploy.draw --kafka-home $(KAFKA_HOME)
 
 check-deploy: .venv/.dev .venv-checkov/.made
@@ -61,6 +61,7 @@ clean:
 
 .venv/.demo .venv/.dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv; the first time this takes some minutes."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(extras)]'
 	touch $@
 

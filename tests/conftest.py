@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 import warnings
@@ -24,6 +25,9 @@ with warnings.catch_warnings():
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the children that they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests have clients of their own, which outlive brokers: their sockets must not warn in some later test.
 close_sockets()

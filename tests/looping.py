@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ from tests.making import PARTITION
 from worker.channel import Channel
 from worker.dead_letter_limits import DeadLetterGuard, DeadLetterLimits
 from worker.dead_letters import REASONS
+from worker.delivery import Ending
 from worker.door import Door, DoorLimits
+from worker.in_flight import InFlight
 from worker.kafka_io import CommitRefused, Rebalance
 from worker.ledger import Ledger
 from worker.loop import LoopOptions, MainLoop
@@ -21,13 +24,12 @@ from worker.pipeline import Pipeline, Pulse, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-    from worker.delivery import Ending
     from worker.jobs import Job, Partition, Record
     from worker.kafka_io.rebalance import Kind, Offsets
     from worker.lag import Place
 
 LONG_S = 60.0
-EVERY_TURN_S = 1e-9
+AT_ONCE_S = EVERY_TURN_S = 1e-9
 NEVER_S = 3600.0
 
 
@@ -42,12 +44,14 @@ class Consumer:
         self.rewound: list[Offsets] = []
         self.refusals = 0
         self.paused = False
+        self.waits_s: list[float] = []  # of the polls, how long each may take
         self.places_known: dict[Partition, Place] = {}
 
     def tell(self, kind: Kind, *partitions: Partition) -> None:
         self.happened.append(Rebalance(kind, frozenset(partitions or (PARTITION,)), self._release))
 
-    def poll(self, _timeout_s: float, max_records: int) -> list[Record]:
+    def poll(self, timeout_s: float, max_records: int) -> list[Record]:
+        self.waits_s.append(timeout_s)
         if self.paused:
             return []
         records, self.records = self.records[:max_records], self.records[max_records:]
@@ -116,6 +120,17 @@ class Bench:
         self.turn()
         return self.inbox.take(0)
 
+    def end(self, *jobs: Job) -> None:
+        for job in jobs:
+            self.endings.put(Ending(job, time.monotonic()))
+
+    def settle(self, job: Job) -> None:
+        self.end(job)
+        self.turn()
+
+    def make_commit_due(self) -> None:
+        self.loop._commits._due_s = 0.0
+
     def metric(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"rerank_{name}", labels)
 
@@ -129,6 +144,7 @@ def bench(
 ) -> Bench:
     """Make a loop that commits in every turn, unless told otherwise; each stage is given the bench."""
     ledger, door, metrics = WatchedLedger(), Door(DoorLimits(max_in_flight_tokens=limit)), Metrics(REASONS)
+    guard = DeadLetterGuard(dead_letters or DeadLetterLimits())
     inbox: Channel[Job] = Channel()
     endings: Channel[Ending] = Channel()
     made: Bench
@@ -142,17 +158,13 @@ def bench(
     }
     loop = MainLoop(
         consumer=consumer,
-        ledger=ledger,
-        predecessors=Predecessors(line_of),
-        door=door,
-        guard=DeadLetterGuard(dead_letters or DeadLetterLimits()),
+        in_flight=InFlight(ledger, door, guard, Predecessors(line_of)),
         pipeline=pipeline,
         inbox=inbox,
         endings=endings,
         metrics=metrics,
         pulse=Pulse(),
         options=LoopOptions(**given),
-        max_poll_records=64,
     )
     made = Bench(loop, consumer, ledger, door, inbox, endings, metrics, pipeline)
     return made

@@ -13,7 +13,8 @@ import pytest
 
 from worker import __version__
 from worker.exits import Exit
-from worker.settings import group_types, options
+from worker.options import options
+from worker.settings import group_types
 
 if TYPE_CHECKING:
     from pathlib import Path

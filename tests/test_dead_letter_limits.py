@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.making import PARTITION
-from worker.dead_letter_limits import DeadLetterGuard, DeadLetterLimits
-from worker.exits import StopError
+from worker.dead_letter_limits import DeadLetterGuard, DeadLetterLimits, stopped_by
+from worker.exits import Exit, StopError
 from worker.ledger import Ledger
 from worker.settings import load
 
@@ -140,3 +140,10 @@ def _too_much(ends: Ends, row: int, window: int, ratio: float) -> bool:
 def test_a_limit_that_means_nothing_is_refused(flags: dict[str, str]) -> None:
     with pytest.raises(StopError, match="--dead-letter"):
         load(flags, {})
+
+
+def test_the_worker_stops_with_what_was_passed_and_what_to_do() -> None:
+    error = stopped_by("200 events in a row became dead letters")
+    assert error.code is Exit.DEAD_LETTERS
+    assert str(error).startswith("200 events in a row became dead letters; nothing is committed that was not published")
+    assert "`rerank-worker dead-letters`, mend the cause" in str(error)

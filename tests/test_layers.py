@@ -10,18 +10,28 @@ PACKAGE = Path(__file__).parent.parent / "worker"
 
 # Each row may import from its own row and from those above it.
 LAYERS = (
-    ("exits", "jobs", "channel", "pipeline", "metrics", "logs", "signals", "watchdog"),
+    ("exits", "jobs", "channel", "pipeline", "attempt", "registry", "metrics", "logs", "signals", "watchdog"),
     (
-        *("contract", "events", "ledger", "lag", "door", "ordering", "dead_letter_limits", "corrupt_records"),
-        *("backlog", "delays", "costs", "batch", "scheduler", "ranking"),
+        *(
+            "contract",
+            "events",
+            "ledger",
+            "lag",
+            "door",
+            "ordering",
+            "dead_letter_limits",
+            "in_flight",
+            "corrupt_records",
+        ),
+        *("backlog", "delays", "costs", "batch", "transaction", "queues", "scheduler", "ranking"),
     ),
     ("model",),
     ("kafka_io", "dead_letters", "status", "server", "traces"),
-    ("delivery", "transactions"),
-    ("stages", "gauges", "loop"),
-    ("settings", "flags", "watched", "app"),
+    ("delivery",),
+    ("stages", "gauges", "tally", "intake", "commits", "loop"),
+    ("options", "validation", "settings_file", "settings", "flags", "watched", "loading", "line", "app"),
     ("demo", "tools", "training"),
-    ("cli", "__main__"),
+    ("commands", "cli", "__main__"),
 )
 ROW = {name: number for number, row in enumerate(LAYERS) for name in row}
 

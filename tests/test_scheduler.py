@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from tests import making
-from worker.costs import CostModel, CostOptions, Load
+from tests.scheduling import PER_TOKEN, scheduler_of
+from worker.costs import Load
 from worker.jobs import Slice
 from worker.ledger import Ledger
 from worker.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
 
 if TYPE_CHECKING:
     from worker.jobs import Job
-
-# One second a token, and nothing else, so that times can be read off.
-PER_TOKEN = CostModel(CostOptions(), [(Load(tokens, 0), float(tokens)) for tokens in (1, 10, 100)])
-PER_TOKEN.spread = 1.0
 
 
 def _dispatch(batch: list[tuple[Job, int, int]], reason: str, passed: list[Job]) -> Dispatch:
@@ -33,37 +27,30 @@ def _dispatch(batch: list[tuple[Job, int, int]], reason: str, passed: list[Job])
     return Dispatch([Slice(*each) for each in batch], reason, passed, load)
 
 
-def _scheduler(*jobs: Job, budget: int = 1000, **limits: object) -> Scheduler:
-    scheduler = Scheduler(BatchLimits(publish_margin_ms=0, **limits), budget, PER_TOKEN)  # type: ignore[arg-type]
-    for job in jobs:
-        scheduler.add(job)
-    return scheduler
-
-
 def test_nothing_waits_at_first() -> None:
-    scheduler = _scheduler()
+    scheduler = scheduler_of()
     assert len(scheduler) == 0
     assert scheduler.next_batch(0) == _dispatch([], "drained", [])
 
 
 def test_the_earliest_deadline_goes_first() -> None:
     late, early = making.job(10, deadline_s=2000), making.job(10, deadline_s=1000)
-    assert _scheduler(late, early).next_batch(0) == _dispatch([(early, 0, 1), (late, 0, 1)], "drained", [])
+    assert scheduler_of(late, early).next_batch(0) == _dispatch([(early, 0, 1), (late, 0, 1)], "drained", [])
 
 
 def test_equal_events_go_in_the_order_they_came() -> None:
     first, second = making.job(10, deadline_s=99), making.job(10, deadline_s=99)
-    assert _scheduler(first, second).next_batch(0).batch == [(first, 0, 1), (second, 0, 1)]
+    assert scheduler_of(first, second).next_batch(0).batch == [(first, 0, 1), (second, 0, 1)]
 
 
 def test_a_lower_priority_goes_first_by_its_deadline_while_all_can_be_met() -> None:
     plain, urgent = making.job(10, deadline_s=15), making.job(10, deadline_s=200, priority=1)
-    assert _scheduler(plain, urgent).next_batch(0) == _dispatch([(plain, 0, 1)], "deadline", [])
+    assert scheduler_of(plain, urgent).next_batch(0) == _dispatch([(plain, 0, 1)], "deadline", [])
 
 
 def test_a_lower_priority_does_not_make_a_higher_one_late() -> None:
     plain, urgent = making.job(10, deadline_s=15), making.job(10, deadline_s=16, priority=1)
-    scheduler = _scheduler(plain, urgent, on_overload="passthrough")
+    scheduler = scheduler_of(plain, urgent, on_overload="passthrough")
     assert scheduler.next_batch(0) == _dispatch([(urgent, 0, 1)], "deadline", [])
     assert scheduler.next_batch(10).passed == [plain]
 
@@ -72,7 +59,7 @@ def test_a_lower_priority_does_not_make_a_higher_one_late() -> None:
 def test_one_event_that_cannot_be_met_does_not_starve_a_lower_priority_that_can(policy: str) -> None:
     plain = making.job(10, deadline_s=15)
     urgent, hopeless = making.job(10, deadline_s=100, priority=1), making.job(*[10] * 50, deadline_s=120, priority=1)
-    scheduler = _scheduler(plain, urgent, hopeless, on_overload=policy)
+    scheduler = scheduler_of(plain, urgent, hopeless, on_overload=policy)
     assert scheduler.next_batch(0).batch == [(plain, 0, 1)]
     assert scheduler.next_batch(10).batch[0] == (urgent, 0, 1)
 
@@ -80,14 +67,14 @@ def test_one_event_that_cannot_be_met_does_not_starve_a_lower_priority_that_can(
 def test_what_is_scored_late_by_policy_counts_against_a_lower_priority() -> None:
     plain = making.job(10, deadline_s=15)
     late = making.job(*[10] * 5, deadline_s=5, priority=1)
-    assert _scheduler(plain, late, on_overload="score").next_batch(0).batch[0].job is late
+    assert scheduler_of(plain, late, on_overload="score").next_batch(0).batch[0].job is late
 
 
 def test_an_event_that_must_be_published_first_takes_the_turn_of_the_one_behind_it_but_is_degraded_by_its_own() -> None:
     loose, between = making.job(10, deadline_s=900), making.job(10, deadline_s=500)
     tight = making.job(10, deadline_s=15)
     tight.after = loose
-    scheduler = _scheduler(loose, between, tight)
+    scheduler = scheduler_of(loose, between, tight)
     assert [job for job, *_ in scheduler.next_batch(0).batch] == [loose]  # with it the tight one would be late
     # The tight one cannot be met any more, and the other one is as it was.
     assert scheduler.next_batch(10) == _dispatch([(between, 0, 1)], "drained", [tight])
@@ -100,13 +87,13 @@ def test_a_whole_line_of_events_is_hurried_for_the_last_one_and_no_further_than_
     for before, after in zip(line, [*line[1:], urgent], strict=True):
         after.after = before
     other = making.job(10, deadline_s=650)
-    scheduler = _scheduler(*line, other, urgent, budget=10)
+    scheduler = scheduler_of(*line, other, urgent, budget=10)
     order = [job for _ in range(6) for job, *_ in scheduler.next_batch(0).batch]
     assert order == [*line, urgent, other]
 
 
 def test_pairs_are_scored_for_their_time_alone_while_everything_is_let_go() -> None:
-    scheduler = _scheduler(on_overload="passthrough")
+    scheduler = scheduler_of(on_overload="passthrough")
     probes = []
     for number in range(100):
         job = making.job(*[100] * 3, deadline_s=0, offset=number)
@@ -120,7 +107,7 @@ def test_pairs_are_scored_for_their_time_alone_while_everything_is_let_go() -> N
 
 def test_a_batch_is_not_made_so_large_that_an_event_in_it_is_late() -> None:
     tight, loose = making.job(10, deadline_s=15), making.job(10, deadline_s=100)
-    scheduler = _scheduler(tight, loose)
+    scheduler = scheduler_of(tight, loose)
     assert scheduler.next_batch(0) == _dispatch([(tight, 0, 1)], "deadline", [])
     assert scheduler.next_batch(10) == _dispatch([(loose, 0, 1)], "drained", [])
 
@@ -134,7 +121,7 @@ def test_the_margin_for_publishing_is_kept_free() -> None:
 
 def test_an_event_larger_than_the_budget_is_split_and_goes_on_first() -> None:
     large, small = making.job(10, 10, 10, deadline_s=1000), making.job(10, deadline_s=2000)
-    scheduler = _scheduler(large, small, budget=20)
+    scheduler = scheduler_of(large, small, budget=20)
     assert scheduler.next_batch(0) == _dispatch([(large, 0, 2)], "full", [])
     assert scheduler.next_batch(20) == _dispatch([(large, 2, 3), (small, 0, 1)], "drained", [])
     assert len(scheduler) == 0
@@ -142,7 +129,7 @@ def test_an_event_larger_than_the_budget_is_split_and_goes_on_first() -> None:
 
 def test_a_pair_longer_than_the_budget_travels_alone() -> None:
     small, long = making.job(5, deadline_s=1000), making.job(30, 5, deadline_s=2000)
-    scheduler = _scheduler(small, long, budget=20)
+    scheduler = scheduler_of(small, long, budget=20)
     assert scheduler.next_batch(0) == _dispatch([(small, 0, 1)], "full", [])
     assert scheduler.next_batch(5).batch == [(long, 0, 1)]
     assert scheduler.next_batch(35).batch == [(long, 1, 2)]
@@ -150,32 +137,32 @@ def test_a_pair_longer_than_the_budget_travels_alone() -> None:
 
 def test_partial_scores_as_many_of_the_first_candidates_as_fit() -> None:
     job = making.job(10, 10, 10, 10, deadline_s=25)
-    assert _scheduler(job, on_overload="partial").next_batch(0) == _dispatch([(job, 0, 2)], "drained", [])
+    assert scheduler_of(job, on_overload="partial").next_batch(0) == _dispatch([(job, 0, 2)], "drained", [])
     assert (job.limit, job.unscored, job.shed) == (2, 2, "no_time")
 
 
 def test_an_event_of_which_not_one_candidate_fits_passes_through_and_the_next_one_is_scored() -> None:
     hopeless, fine = making.job(10, 10, deadline_s=5), making.job(10, deadline_s=10.1)
-    assert _scheduler(hopeless, fine).next_batch(0) == _dispatch([(fine, 0, 1)], "drained", [hopeless])
+    assert scheduler_of(hopeless, fine).next_batch(0) == _dispatch([(fine, 0, 1)], "drained", [hopeless])
     assert (hopeless.limit, hopeless.unscored, hopeless.shed) == (0, 0, "no_time")
 
 
 def test_passthrough_scores_all_of_an_event_or_nothing() -> None:
     job, fine = making.job(10, 10, 10, deadline_s=25), making.job(10, deadline_s=99)
-    scheduler = _scheduler(job, fine, on_overload="passthrough")
+    scheduler = scheduler_of(job, fine, on_overload="passthrough")
     assert scheduler.next_batch(0) == _dispatch([(fine, 0, 1)], "drained", [job])
     assert (job.limit, job.unscored) == (0, 0)
 
 
 def test_score_scores_all_of_an_event_however_late_and_lets_others_share_its_batch() -> None:
     late, other = making.job(10, 10, deadline_s=5), making.job(10, deadline_s=100)
-    assert _scheduler(late, other, on_overload="score").next_batch(0).batch == [(late, 0, 2), (other, 0, 1)]
+    assert scheduler_of(late, other, on_overload="score").next_batch(0).batch == [(late, 0, 2), (other, 0, 1)]
     assert (late.limit, late.shed) == (2, None)
 
 
 def test_an_event_that_was_begun_and_runs_out_of_time_keeps_what_it_has() -> None:
     job = making.job(10, 10, 10, 10, deadline_s=45)
-    scheduler = _scheduler(job, budget=20)
+    scheduler = scheduler_of(job, budget=20)
     assert scheduler.next_batch(0) == _dispatch([(job, 0, 2)], "full", [])
     # The batch took longer than it should have: 5 s are left, for 20 s of work.
     assert scheduler.next_batch(40).passed == [job]
@@ -185,20 +172,20 @@ def test_an_event_that_was_begun_and_runs_out_of_time_keeps_what_it_has() -> Non
 def test_what_waits_behind_a_higher_priority_is_degraded_when_it_cannot_be_met_any_more() -> None:
     busy = making.job(*[10] * 10, deadline_s=101, priority=1)
     waiting = making.job(10, deadline_s=5)
-    scheduler = _scheduler(busy, waiting, budget=20)
+    scheduler = scheduler_of(busy, waiting, budget=20)
     assert scheduler.next_batch(0) == _dispatch([(busy, 0, 2)], "full", [waiting])
 
 
 def test_in_order_of_arrival_nothing_is_degraded_and_nothing_overtakes() -> None:
     first, second = making.job(10, deadline_s=9), making.job(10, deadline_s=1, priority=9)
-    assert _scheduler(first, second, schedule="fifo").next_batch(0).batch == [(first, 0, 1), (second, 0, 1)]
+    assert scheduler_of(first, second, schedule="fifo").next_batch(0).batch == [(first, 0, 1), (second, 0, 1)]
 
 
 def test_events_of_a_partition_that_is_given_up_are_swept_out() -> None:
     ledger, other = Ledger(), making.job(10, deadline_s=1000)
     ledger.assign([making.PARTITION])
     stale = [making.job(10, ledger=ledger, offset=offset, deadline_s=1000) for offset in range(2)]
-    scheduler = _scheduler(stale[0], other, stale[1])
+    scheduler = scheduler_of(stale[0], other, stale[1])
     assert scheduler.sweep() == []
     ledger.retire([making.PARTITION])
     assert sorted(map(id, scheduler.sweep())) == sorted(map(id, stale))
@@ -216,85 +203,7 @@ def test_the_token_budget_is_the_one_that_was_set_or_follows_the_device() -> Non
     assert token_budget(BatchLimits(), "cpu") < token_budget(BatchLimits(), "cuda:1")
 
 
-Events = st.lists(
-    st.tuples(st.lists(st.integers(1, 60), min_size=1, max_size=20), st.integers(0, 300), st.integers(0, 2)),
-    max_size=20,
-)
-
-
-@given(Events, st.integers(1, 100), st.sampled_from(["partial", "passthrough", "score"]), st.floats(0.5, 2))
-def test_every_event_ends_once_and_a_batch_keeps_its_bounds(
-    events: list[tuple[list[int], int, int]], budget: int, policy: str, slowness: float
-) -> None:
-    jobs = [making.job(*lengths, deadline_s=due, priority=priority) for lengths, due, priority in events]
-    scheduler = _scheduler(*jobs, budget=budget, on_overload=policy)
-    taken: dict[Job, int] = dict.fromkeys(jobs, 0)
-    ended: set[Job] = set()
-    now_s = 0.0
-    while len(scheduler):
-        batch, _, passed, load, probe = scheduler.next_batch(now_s)
-        assert batch or passed, "a turn gets on"
-        assert not (batch and probe), "a probe is for a device that would stand idle"
-        tokens = 0
-        for job, start, stop in batch:
-            assert taken[job] == start < stop <= job.limit
-            assert job not in ended
-            taken[job] = stop
-            job.unscored -= stop - start
-            assert job.pairs is not None
-            tokens += int(job.pairs.offsets[stop] - job.pairs.offsets[start])
-            if stop == job.limit:
-                ended.add(job)
-        assert tokens == (0 if probe else load.tokens)
-        assert tokens <= budget or sum(stop - start for _, start, stop in batch) == 1
-        # By the cost model nothing in the batch is late, unless it travels alone or was to be scored late.
-        if policy != "score" and len(batch) > 1:
-            assert now_s + tokens <= min(job.deadline_s for job, _, _ in batch) + 1e-6
-        for job in passed:
-            assert job not in ended
-            assert job.limit == taken[job] < (len(job.pairs) if job.pairs else math.inf)
-            ended.add(job)
-        now_s += tokens * slowness
-    assert ended == set(jobs)
-    for job in jobs:
-        assert job.unscored == 0
-        assert job.pairs is not None
-        assert (job.limit == len(job.pairs)) == (job.shed is None)
-        if policy == "score":
-            assert job.shed is None
-
-
-@given(Events, st.sampled_from(["partial", "passthrough"]))
-def test_nothing_is_degraded_that_could_be_met_in_the_order_of_the_deadlines(
-    events: list[tuple[list[int], int, int]], policy: str
-) -> None:
-    # Half a second more, since what the cost model has fitted is not quite one second a token.
-    jobs = [making.job(*lengths, deadline_s=due + 0.5, priority=priority) for lengths, due, priority in events]
-    work, met = 0, []
-    for job in sorted(jobs, key=lambda job: job.deadline_s):
-        assert job.pairs is not None
-        tokens = int(job.pairs.offsets[-1])
-        if tokens <= job.deadline_s:  # what could not be met alone takes no time where it passes through
-            work += tokens
-            met.append(work <= job.deadline_s)
-    assume(policy == "passthrough" or len(met) == len(jobs))
-    assume(all(met))
-    scheduler = _scheduler(*jobs, on_overload=policy)
-    now_s = 0.0
-    while len(scheduler):
-        dispatch = scheduler.next_batch(now_s)
-        for job, start, stop in dispatch.batch:
-            job.unscored -= stop - start
-        if dispatch.batch:
-            now_s += dispatch.load.tokens
-        for job, *_ in dispatch.batch:
-            assert now_s <= job.deadline_s + 1e-6
-    for job in jobs:
-        assert job.pairs is not None
-        assert (job.shed is None) == (job.pairs.offsets[-1] <= job.deadline_s)
-
-
 @pytest.mark.parametrize("policy", ["partial", "passthrough"])
 def test_an_event_that_has_time_enough_alone_is_never_degraded_on_an_idle_device(policy: str) -> None:
     job = making.job(10, 10, deadline_s=20.1)
-    assert _scheduler(job, on_overload=policy).next_batch(0).batch == [(job, 0, 2)]
+    assert scheduler_of(job, on_overload=policy).next_batch(0).batch == [(job, 0, 2)]

@@ -7,6 +7,7 @@ import jsonschema_rs
 import pytest
 
 from worker.contract import Schema, load_schema
+from worker.metrics import Metrics
 
 NAMES = ("rerank-request.v1.json", "rerank-result.v1.json", "dead-letter.v1.json")
 FOLDER = Path(__file__).parent.parent / "schemas"
@@ -56,6 +57,18 @@ def test_the_examples_are_valid(schema: Schema) -> None:
         validator.validate(example)
 
 
+def test_the_outcomes_of_the_examples_are_some_that_the_worker_counts_and_each_reason_is_explained() -> None:
+    families = Metrics(()).registry.collect()
+    counted = [
+        sample.labels for family in families for sample in family.samples if sample.name == "rerank_events_total"
+    ]
+    schema = load_schema("rerank-result.v1.json")
+    for example in schema["examples"]:
+        assert {"outcome": example["outcome"], "reason": example["reason"]} in counted
+    for labels in counted:
+        assert f"{labels['reason']}: " in schema["properties"]["reason"]["description"]
+
+
 def test_unknown_fields_are_allowed(schema: Schema) -> None:
     validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     assert validator.is_valid({**schema["examples"][0], "some_day": ["more"]})
@@ -85,7 +98,16 @@ def test_a_checkout_reads_the_schemas_beside_the_package(tmp_path: Path) -> None
 
 
 def test_the_examples_of_the_documentation_are_valid() -> None:
-    page = (FOLDER.parent / "docs" / "events.md").read_text("utf-8")
-    examples = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    for name, example in zip(NAMES[:2], examples, strict=True):
+    for name, example in zip(NAMES[:2], _examples("docs/events.md"), strict=True):
         jsonschema_rs.Draft202012Validator(load_schema(name)).validate(example)
+
+
+def test_the_request_of_the_first_page_is_valid_and_its_result_has_no_field_that_results_do_not_have() -> None:
+    request, shortened = _examples("README.md")
+    jsonschema_rs.Draft202012Validator(load_schema(NAMES[0])).validate(request)
+    assert shortened.keys() <= load_schema(NAMES[1])["properties"].keys()
+
+
+def _examples(page: str) -> list[Any]:
+    text = (FOLDER.parent / page).read_text("utf-8")
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]

@@ -101,12 +101,12 @@ def test_the_page_comes_with_its_policy_and_is_never_kept(server: Server) -> Non
 
 def test_the_status_is_what_the_metrics_say_and_nothing_of_the_options(server: Server) -> None:
     metrics = server.metrics
-    metrics.name_build("1.2.3", ModelName("a/model", "abc"), "cpu", "float32")
-    metrics.default_budget.set(0.3)
-    metrics.events.labels("partial", "no_time").inc(4)
-    metrics.add_partitions([Partition("requests", 1), Partition("requests", 0)])
-    metrics.lag_records.labels("requests", 1).set(7)
-    metrics.lag_seconds.labels("requests", 1).set(1.5)
+    metrics.model.name_build("1.2.3", ModelName("a/model", "abc"), "cpu", "float32")
+    metrics.events.default_budget.set(0.3)
+    metrics.events.published.labels("partial", "no_time").inc(4)
+    metrics.partitions.begin([Partition("requests", 1), Partition("requests", 0)])
+    metrics.partitions.lag_records.labels("requests", 1).set(7)
+    metrics.partitions.lag_seconds.labels("requests", 1).set(1.5)
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/status.json", timeout=10) as reply:
         assert (reply.headers["Content-Type"], reply.headers["Cache-Control"]) == ("application/json", "no-store")
         status = json.load(reply)

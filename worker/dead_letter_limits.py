@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt, Le
 from typing_extensions import Doc
 
+from worker.exits import Exit, StopError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -93,6 +95,15 @@ class DeadLetterGuard:
             f"{dead} of the last {len(self._window)} events became dead letters, more than "
             f"{limits.dead_letter_ratio:g} of them (--dead-letter-ratio), {_most(self._reasons.elements())}"
         )
+
+
+def stopped_by(verdict: str) -> StopError:
+    """Return the error that the worker stops with once a limit is passed."""
+    return StopError(
+        Exit.DEAD_LETTERS,
+        f"{verdict}; nothing is committed that was not published, the rest is read again; see `rerank-worker "
+        "dead-letters`, mend the cause, restart the worker, then `rerank-worker replay`",
+    )
 
 
 def _most(reasons: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ class Door:
     _LEARNING_RATE = 0.02
 
     def __init__(self, limits: DoorLimits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._tokens_per_byte = 0.25  # English product text in JSON
         self.in_flight_tokens = 0
         self.in_flight_bytes = 0
@@ -64,7 +64,7 @@ class Door:
         """Decide whether the partitions are to be paused: from either limit on, until half of both is free again."""
         halves = 2 if self.paused else 1
         self.paused = (
-            self.in_flight_tokens * halves >= self._limits.max_in_flight_tokens
-            or self.in_flight_bytes * halves >= self._limits.max_in_flight_bytes
+            self.in_flight_tokens * halves >= self.limits.max_in_flight_tokens
+            or self.in_flight_bytes * halves >= self.limits.max_in_flight_bytes
         )
         return self.paused

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.settings import Option, build, group_types, load, options
+from worker.options import Option, options
+from worker.settings import build, group_types, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,23 +46,14 @@ def takes(
     is then called as `(settings, own, …)`. `defaults` are what the command chooses where its user does not.
     """
     preset = dict(defaults or {})
+    extra = options({"": own}) if own is not None else []
+    chosen = [
+        dataclasses.replace(option, default=preset.get(option.name, option.default))
+        for option in options({name: kind for name, kind in group_types().items() if name in groups})
+        if option.name not in without
+    ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        groups_taken = {name: kind for name, kind in group_types().items() if name in groups}
-        chosen = [
-            dataclasses.replace(option, default=preset.get(option.name, option.default))
-            for option in options(groups_taken)
-            if option.name not in without
-        ]
-        extra = options({"": own}) if own is not None else []
-        signature = list(inspect.signature(command, eval_str=True).parameters.values())[1 if own is None else 2 :]
-        parameters = [
-            *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature),
-            *map(_parameter, extra),
-            inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigFile),
-            *map(_parameter, chosen),
-        ]
-
         def wrapped(**given: Any) -> None:
             flags = {name: given.pop(name) for name in ["config", *(option.name for option in chosen)]}
             arguments: list[Any] = [load(flags, os.environ, preset)]
@@ -69,13 +61,31 @@ def takes(
                 arguments.append(build(own, {option.name: given.pop(option.name) for option in extra}))
             command(*arguments, **given)
 
-        wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        wrapped.__name__ = command.__name__
-        wrapped.__doc__ = command.__doc__
+        _show_as(wrapped, command, _parameters(command, 1 if own is None else 2, extra, chosen))
         return wrapped
 
     return decorate
+
+
+def _parameters(
+    command: Callable[..., None], filled: int, extra: Sequence[Option], chosen: Sequence[Option]
+) -> list[inspect.Parameter]:
+    """Return the parameters that typer sees: the command's own behind the first, which are filled, then the options."""
+    signature = list(inspect.signature(command, eval_str=True).parameters.values())[filled:]
+    return [
+        *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature),
+        *map(_parameter, extra),
+        inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigFile),
+        *map(_parameter, chosen),
+    ]
+
+
+def _show_as(wrapped: Any, command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> None:
+    """Have typer see a function as the command, with these parameters."""
+    wrapped.__signature__ = inspect.Signature(parameters)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    wrapped.__name__ = command.__name__
+    wrapped.__doc__ = command.__doc__
 
 
 def _parameter(option: Option) -> inspect.Parameter:

@@ -11,52 +11,62 @@ from worker.lag import LagMeter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.door import Door
+    from worker.in_flight import InFlight
     from worker.jobs import Job, Partition
     from worker.kafka_io import Consumer
-    from worker.ledger import Ledger
     from worker.metrics import Metrics
 
 
 class Gauges:
     """What the main loop shows of itself; for its thread."""
 
-    def __init__(self, consumer: Consumer, ledger: Ledger, door: Door, metrics: Metrics) -> None:
+    EVERY_S = 1.0
+
+    def __init__(self, consumer: Consumer, in_flight: InFlight, metrics: Metrics) -> None:
         self._consumer = consumer
-        self._ledger = ledger
-        self._door = door
+        self._ledger = in_flight.ledger
+        self._door = in_flight.door
         self._metrics = metrics
         self._meter = LagMeter()
         self._backlog = Backlog()
+        self._due_s = 0.0
 
     def begin(self, partitions: Iterable[Partition]) -> None:
         """Show partitions that were assigned."""
         self._meter.begin(partitions, time.monotonic())
-        self._metrics.add_partitions(partitions)
-        self._metrics.partitions_assigned.set(len(self._ledger.partitions))
+        self._metrics.partitions.begin(partitions)
+        self._metrics.partitions.assigned.set(len(self._ledger.partitions))
 
     def end(self, partitions: Iterable[Partition]) -> None:
         """Show partitions no more."""
         self._meter.end(partitions)
-        self._metrics.remove_partitions(partitions)
-        self._metrics.partitions_assigned.set(len(self._ledger.partitions))
+        self._metrics.partitions.end(partitions)
+        self._metrics.partitions.assigned.set(len(self._ledger.partitions))
 
     def ended(self, job: Job) -> None:
         """Learn what an event takes."""
         if job.pairs is not None:  # else it was never known what there was to score
             self._backlog.ended(pairs=len(job.pairs), scored=job.limit - job.unscored, device_s=job.device_s)
 
-    def update(self) -> None:
-        """Set what changes all the time."""
-        metrics, owned = self._metrics, self._ledger.partitions
-        metrics.in_flight_tokens.set(self._door.in_flight_tokens)
-        metrics.in_flight_bytes.set(self._door.in_flight_bytes)
-        metrics.partitions_paused.set(len(owned) if self._door.paused else 0)
-        now_s, records = time.monotonic(), 0
+    def tend(self) -> None:
+        """Set what changes all the time, if it is time."""
+        now_s = time.monotonic()
+        if now_s >= self._due_s:
+            self._due_s = now_s + self.EVERY_S
+            self._show_door()
+            self._show_lag(now_s)
+
+    def _show_door(self) -> None:
+        self._metrics.partitions.in_flight_tokens.set(self._door.in_flight_tokens)
+        self._metrics.partitions.in_flight_bytes.set(self._door.in_flight_bytes)
+        self._metrics.partitions.paused.set(len(self._ledger.partitions) if self._door.paused else 0)
+
+    def _show_lag(self, now_s: float) -> None:
+        owned, records = self._ledger.partitions, 0
         for partition, place in self._consumer.places().items():
             if partition in owned:
                 lag = self._meter.measure(partition, place, self._ledger.standing(partition), now_s)
                 records += lag.records
-                metrics.lag_records.labels(partition.topic, partition.number).set(lag.records)
-                metrics.lag_seconds.labels(partition.topic, partition.number).set(lag.seconds)
-        metrics.backlog.set(self._backlog.device_s(records))
+                self._metrics.partitions.lag_records.labels(partition.topic, partition.number).set(lag.records)
+                self._metrics.partitions.lag_seconds.labels(partition.topic, partition.number).set(lag.seconds)
+        self._metrics.progress.backlog.set(self._backlog.device_s(records))

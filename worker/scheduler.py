@@ -6,7 +6,6 @@ import heapq
 import itertools
 import math
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, assert_never
 
 import numpy as np
@@ -14,10 +13,9 @@ from annotated_types import Ge, Gt
 from typing_extensions import Doc
 
 from worker.batch import Batch, OnOverload, Waiting
+from worker.queues import Queues, turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from worker.costs import CostModel, Load
     from worker.jobs import Job, Slice
 
@@ -100,14 +98,13 @@ class Scheduler:
         self._policy = limits.on_overload
         self._margin_s = limits.publish_margin_ms / 1000
         self._costs = costs
-        self._queues: dict[int, list[Waiting]] = {}  # by priority, each a heap
-        self._places: dict[Job, int] = {}  # the priority of the queue that a waiting event is in
+        self._queues = Queues()
         self._arrivals = itertools.count()
         self._launched_s = -math.inf  # when something last went to the device
 
     def __len__(self) -> int:
         """Return how many events wait, the one that is taken in part included."""
-        return len(self._places)
+        return len(self._queues)
 
     def add(self, job: Job, publishing_s: float = 0.0) -> None:
         """Take in an event that is tokenized; publishing it is expected to take so many seconds."""
@@ -119,34 +116,25 @@ class Scheduler:
         due_s, priority = job.deadline_s - self._margin_s - publishing_s, job.request.priority
         if self._in_order_of_arrival:
             due_s, priority = math.inf, 0
-        self._put(priority, Waiting(due_s, next(self._arrivals), 0, job, due_s, tokens, squares))
-        self._hurry(job.after, due_s, priority)
+        self._queues.put(priority, Waiting(due_s, next(self._arrivals), 0, job, due_s, tokens, squares))
+        self._queues.hurry(job.after, due_s, priority)
 
     def sweep(self) -> list[Job]:
         """Take out the events whose partition is being given up."""
-        stale: list[Job] = []
-        for queue in self._queues.values():
-            unwanted = [waiting.job for waiting in queue if not waiting.job.ticket.wanted]
-            if unwanted:
-                stale += unwanted
-                queue[:] = [waiting for waiting in queue if waiting.job.ticket.wanted]
-                heapq.heapify(queue)
-        for job in stale:
-            del self._places[job]
-        return stale
+        return self._queues.sweep()
 
     def next_batch(self, now_s: float) -> Dispatch:
         """Take the next batch, of at most the token budget unless a single pair is larger."""
         build = Batch(now_s, self._budget, self._costs.terms())
-        queues = [self._queues[priority] for priority in sorted(self._queues, reverse=True)]
+        queues = self._queues.by_priority()
         calm = sum(map(bool, queues)) > 1 and build.is_calm(itertools.chain(*queues), self._policy)
         passed: list[Job] = []
         reason = "drained"
-        for queue in self._turns(queues, calm=calm):
+        for queue in turns(queues, calm=calm):
             head = queue[0]
             fits = build.fits(head)
             if self._is_hopeless(head, fits):
-                self._pop(queue)
+                self._queues.pop(queue)
                 head.job.shed_to(head.start, NO_TIME)
                 passed.append(head.job)
             elif reason == "drained":
@@ -158,39 +146,6 @@ class Scheduler:
             self._launched_s = now_s
             probe = None if build.slices else build.probe(passed[-1], _PROBE_TOKENS)
         return Dispatch(build.slices, reason, passed, build.taken, probe)
-
-    def _put(self, priority: int, waiting: Waiting) -> None:
-        self._places[waiting.job] = priority
-        heapq.heappush(self._queues.setdefault(priority, []), waiting)
-
-    def _pop(self, queue: list[Waiting]) -> None:
-        del self._places[heapq.heappop(queue).job]
-
-    def _hurry(self, ahead: Job | None, turn_s: float, priority: int) -> None:
-        """Give the events that must be published first a turn no later than this one, which waits for them else.
-
-        It ends at the first that is early enough, since those before that one were hurried for its sake.
-        """
-        while ahead is not None and (place := self._places.get(ahead)) is not None:
-            queue = self._queues[place]
-            at = next(number for number, waiting in enumerate(queue) if waiting.job is ahead)
-            waiting = queue[at]
-            if waiting.turn_s <= turn_s and place >= priority:
-                return
-            del queue[at]
-            heapq.heapify(queue)
-            self._put(max(place, priority), waiting._replace(turn_s=min(waiting.turn_s, turn_s)))
-            ahead = ahead.after
-
-    @staticmethod
-    def _turns(queues: list[list[Waiting]], *, calm: bool) -> Iterator[list[Waiting]]:
-        """Yield the queue whose head is next, while there is one.
-
-        While all that waits can be in time the earliest deadline goes first, whatever its priority; where not all can,
-        the higher priority does. So a low priority is not starved as long as its deadlines can be met.
-        """
-        while waiting := [queue for queue in queues if queue]:
-            yield min(waiting, key=itemgetter(0)) if calm else waiting[0]
 
     def _is_hopeless(self, head: Waiting, fits: int) -> bool:
         match self._policy:
@@ -219,5 +174,5 @@ class Scheduler:
         if stop < limit:
             heapq.heapreplace(queue, head._replace(start=stop))
             return "full"
-        self._pop(queue)
+        self._queues.pop(queue)
         return "drained"

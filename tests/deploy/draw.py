@@ -1,4 +1,4 @@
-"""Draws the dashboards from live data: `make dashboard-pictures`.
+"""Draws the dashboards, the status page and `top` from live data: `make pictures`.
 
 It is no Grafana: the panels' own expressions are asked of a real Prometheus that watches two workers under load, and
 plotted with matplotlib where the dashboard's JSON places them.
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from tests.deploy.expressions import dashboards, targets
 from tests.deploy.scene import scene
+from tests.deploy.screens import picture_status_page, picture_top
 from worker.tools.brokers import ApacheKafka
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def main() -> None:
     """Have two workers with the shipped model under load, and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kafka-home", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--rate", type=float, default=40.0, help="events a second, on average")
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--rate", type=float, default=10.0, help="events a second, on average")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -110,12 +111,14 @@ def main() -> None:
         servers = broker.bootstrap_servers
         with scene(servers, _topics(servers), Path(folder), module="worker", rate=given.rate, candidates=10) as (
             prometheus,
-            _,
+            workers,
         ):
             since_s = time.time()
             time.sleep(given.minutes * 60)
             for dashboard in dashboards():
                 draw(prometheus, dashboard, since_s, DOCS / f"dashboard-{dashboard['uid'].removeprefix('rerank-')}.png")
+            picture_status_page(workers[0], Path(folder), DOCS / "status-page.png")
+            picture_top(workers, DOCS / "top.svg")
 
 
 def _topics(servers: str) -> Callable[..., str]:

@@ -19,6 +19,7 @@ from tests.deploy.manifests import CASES, KUBERNETES, Manifests, render, texts
 from worker import settings
 from worker.dead_letters import REASONS
 from worker.metrics import Metrics
+from worker.options import options as declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +109,7 @@ def test_every_variable_and_metric_that_deploy_names_exists() -> None:
     families = list(Metrics(REASONS).registry.collect())
     metrics = {family.name for family in families} | {"rerank_build_info"}
     metrics |= {sample.name for family in families for sample in family.samples}
-    options = {option.variable for option in settings.options(settings.group_types())} | {"RERANK_CONFIG"}
+    options = {option.variable for option in declared(settings.group_types())} | {"RERANK_CONFIG"}
     for path, text in texts():
         if path.is_relative_to(KUBERNETES):
             assert set(re.findall(r"\brerank_[a-z_]+", text)) <= metrics, path

@@ -22,7 +22,7 @@ _EXPORTED = re.compile(r"\brerank_[a-z_]+")
 
 def _exported() -> set[str]:
     metrics = Metrics(REASONS)
-    metrics.add_partitions([Partition("requests", 0)])
+    metrics.partitions.begin([Partition("requests", 0)])
     samples = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     return samples | {family.name for family in metrics.registry.collect()}
 

@@ -14,8 +14,7 @@ from kafka import OffsetAndMetadata
 
 from tests.faults.history import Step
 from worker.kafka_io import Consumer, Rebalance
-from worker.kafka_io import consumer as consumer_module
-from worker.kafka_io import transactions as transactions_module
+from worker.kafka_io import group_offsets as offsets_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,8 +84,7 @@ class Journal:
 
         Consumer.__init__ = noted_start  # type: ignore[assignment, method-assign]
         Consumer.commit = noted_commit  # type: ignore[assignment, method-assign]
-        for module in (consumer_module, transactions_module):
-            module.OffsetAndMetadata = signed  # type: ignore[attr-defined]
+        offsets_module.OffsetAndMetadata = signed  # type: ignore[attr-defined]
 
 
 def notes(path: Path) -> list[dict[str, Any]]:

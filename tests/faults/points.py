@@ -17,9 +17,8 @@ from kafka.net.connection import KafkaConnection
 
 from tests.faults.journal import notes
 from tests.integration.light_worker import Forward
-from worker.delivery import AtLeastOnce
+from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.kafka_io import Consumer, TransactionalProducer
-from worker.transactions import ExactlyOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,8 @@ import pytest
 
 from tests.faults.fault import BOTH, Fault
 from worker.exits import Exit
-from worker.settings import group_types, options
+from worker.options import options
+from worker.settings import group_types
 
 if TYPE_CHECKING:
     from tests.faults.cluster import Cluster

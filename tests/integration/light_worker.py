@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worker import __version__, app, cli
+from worker import __version__, cli, loading
 from worker.costs import CostModel
 from worker.jobs import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
@@ -104,7 +104,7 @@ class _Model:
 
 
 def _load(settings: Settings, metrics: Metrics) -> Any:
-    metrics.name_build(__version__, _Model.name, _Model.device, "none")
+    metrics.model.name_build(__version__, _Model.name, _Model.device, "none")
     if gate := os.environ.get("LIGHT_WORKER_GATE"):
         logging.getLogger("worker").info("waiting for the gate")
         while not Path(gate).exists():
@@ -135,7 +135,7 @@ def _fail_often(fault: str) -> None:
 
 def install() -> None:
     """Have the worker load this model."""
-    app._load_model = _load
+    loading._load = _load
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.integration import light_worker
-from worker import app, cli
+from worker import cli
 from worker.kafka_io import CommitRefused, Consumer, Producer, TransactionalProducer
 
 if TYPE_CHECKING:
@@ -49,6 +49,6 @@ def _inject(owner: type, name: str, fault: Callable[[], None], when: Path) -> No
 
 
 if __name__ == "__main__":
-    app._load_model = light_worker._load
+    light_worker.install()
     _inject(*FAULTS[os.environ["STUCK_WORKER"]], Path(os.environ["STUCK_WORKER_WHEN"]))
     cli.main()

@@ -92,7 +92,15 @@ def test_workers_that_join_and_leave_while_events_flow_lose_nothing(line: Line) 
 
 
 def test_a_thousand_events_behind_a_slow_model_wait_at_the_door(line: Line) -> None:
-    worker = line.start(dtype="float32", cpu_threads=1, max_in_flight_tokens=20_000, batch_tokens=1024)
+    # After 6 s without a poll it leaves the group by itself; after 6 s without a heartbeat it is thrown out.
+    worker = line.start(
+        dtype="float32",
+        cpu_threads=1,
+        max_in_flight_tokens=20_000,
+        batch_tokens=1024,
+        max_poll_interval_s=6,
+        session_timeout_s=6,
+    )
     padding = "x" * 50_000  # 50 MB in all, several times in memory: a worker without a door would hold it
     sent = line.publish(event(number, candidates=3, words=20, metadata=padding) for number in range(50))
     worker.until("what every batch needs is allocated", lambda: worker.metric("rerank_events_total") == len(sent))
@@ -111,7 +119,7 @@ def test_a_thousand_events_behind_a_slow_model_wait_at_the_door(line: Line) -> N
     # One poll may pass the limit: 64 records of some 13,000 tokens by their size.
     assert 20_000 <= largest_tokens < 20_000 + 64 * 14_000
     assert largest_bytes - before_bytes < 450e6  # buffers of both clients and what the allocator keeps, most of it
-    assert worker.metric("rerank_rebalances_total", kind="lost") == 0  # its heartbeats went on
+    assert worker.metric("rerank_rebalances_total", kind="lost") == 0  # its heartbeats and its polls went on
     assert worker.metric("rerank_rebalances_total", kind="revoked") == 0
     assert sources(line.read(line.results, len(sent))) == dict.fromkeys(sent, 1)
 

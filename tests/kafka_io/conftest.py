@@ -1,20 +1,25 @@
 """A broker with logins, TLS and ACLs, and short ways to consume in a test."""
 
 import base64
+import gc
 import json
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, NewTopic, ResourcePattern, ResourceType
 from pydantic import SecretStr
 
 from tests.kafka_io.certificates import Certificates, make_certificates
-from worker.kafka_io import KafkaOptions
+from tests.kafka_io.reading import Join, Reader
+from worker.exits import Exit, StopError
+from worker.kafka_io import Consumer, KafkaOptions, Rebalance, check_topics
 from worker.tools.brokers import ApacheKafka
 
 TOPICS = ("rerank-requests", "rerank-results", "rerank-dead-letters")
@@ -63,6 +68,38 @@ class SecureBroker:
         path = self.folder / f"{user}.token"
         path.write_text(part({"alg": "none"}) + "." + part({"sub": user, "iat": now, "exp": now + seconds}) + ".\n")
         return path
+
+
+@pytest.fixture
+def options(broker: str, topics: Callable[..., str]) -> KafkaOptions:
+    """Options of a group of the test's own, on a topic of two partitions."""
+    topic = topics("requests", partitions=2)
+    return KafkaOptions(bootstrap_servers=broker, request_topic=topic, group_id=topic, session_timeout_s=6)
+
+
+@pytest.fixture
+def join(options: KafkaOptions) -> Iterator[Join]:
+    """Make members of the group, which leave it after the test."""
+    with ExitStack() as stack:
+
+        def make(hand_over: Callable[[Rebalance], object] | None = None, **changes: Any) -> Reader:
+            return Reader(stack.enter_context(Consumer(replace(options, **changes))), hand_over)
+
+        yield make
+
+
+@pytest.fixture
+def produce(broker: str, options: KafkaOptions) -> Iterator[Callable[..., None]]:
+    """Send records to the request topic: `produce(partition, count)`."""
+    with KafkaProducer(bootstrap_servers=broker, max_request_size=12_000_000) as producer:
+
+        def send(partition: int = 0, count: int = 1, **record: Any) -> None:
+            for number in range(count):
+                given = {"key": b"key", "value": b"%d" % number, **record}
+                producer.send(options.request_topic, partition=partition, **given)
+            producer.flush(30)
+
+        yield send
 
 
 @pytest.fixture(scope="session")
@@ -128,3 +165,26 @@ def _worker_acls() -> list[ACL]:
 def _reader_acls() -> list[ACL]:
     """The user `reader` may describe every topic, and read and write none of them."""
     return [allow("User:reader", ACLOperation.DESCRIBE, ResourceType.TOPIC, name) for name in TOPICS]
+
+
+@pytest.fixture
+def stopped(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[KafkaOptions], StopError]]:
+    """Check the topics with options that cannot work: gives the error, which must be all that is said."""
+
+    def check(options: KafkaOptions) -> StopError:
+        code, said = _code_and_text(options)
+        gc.collect()  # a socket that was left open would warn here
+        assert said.startswith(options.bootstrap_servers)
+        assert "\n" not in said
+        assert "secret" not in said
+        return StopError(code, said)
+
+    yield check
+    said = caplog.get_records("call")  # `records` are those of the teardown here
+    assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
+
+
+def _code_and_text(options: KafkaOptions) -> tuple[Exit, str]:
+    with pytest.raises(StopError) as stop:
+        check_topics(options)
+    return stop.value.code, str(stop.value)

@@ -8,6 +8,8 @@ from worker.kafka_io import Consumer, Rebalance
 
 _PATIENCE_S = 60.0
 
+Join = Callable[..., "Reader"]
+
 
 class Reader:
     """Polls, follows the rebalances, and keeps what it received; `hand_over` answers a revocation."""
@@ -36,6 +38,21 @@ class Reader:
 
     def next_offsets(self) -> dict[Partition, int]:
         return {record.partition: record.offset + 1 for record in self.records}
+
+
+def owns_all(reader: Reader) -> Callable[[], bool]:
+    """Say whether a reader owns both partitions of a topic that has two."""
+    return lambda: len(reader.owned) == 2
+
+
+def places(reader: Reader) -> dict[int, tuple[int, int]]:
+    """Return how far each partition was received and where it ends, where both are known."""
+    known = reader.consumer.places().items()
+    return {
+        partition.number: (place.position, place.end)
+        for partition, place in known
+        if place.position is not None and place.end is not None
+    }
 
 
 def turn_until(reached: Callable[[], bool], *readers: Reader) -> None:

@@ -23,6 +23,7 @@ from worker.kafka_io import (
     record_limits,
 )
 from worker.kafka_io import consumer as consumer_module
+from worker.kafka_io import group_offsets as offsets_module
 from worker.kafka_io import places as places_module
 from worker.lag import Place
 from worker.tools.brokers import ApacheKafka
@@ -96,7 +97,7 @@ def test_a_frozen_broker_holds_up_no_commit_and_no_close_for_long(
     kafka: ApacheKafka, options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A producer's close ends its thread and reports what was not acknowledged; the client's own close does neither."""
-    monkeypatch.setattr(consumer_module, "_COMMIT_WITHIN_S", 0.5)
+    monkeypatch.setattr(offsets_module, "_COMMIT_WITHIN_S", 0.5)
     monkeypatch.setattr(consumer_module, "_CLOSE_WITHIN_S", 0.5)
     reports: list[Exception | None] = []
     producer = Producer(options)

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import snappy
 from kafka.codec import snappy_decode
+from kafka.record import util
 
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import Exit, StopError
@@ -140,6 +141,10 @@ def test_snappy_without_blocks_is_read_too() -> None:
     """Java's producers write it in blocks with a header, librdkafka's as one piece."""
     value = b"word " * 10_000
     assert snappy_decode(memoryview(snappy.compress(value))) == value
+
+
+def test_checksums_are_not_computed_in_python_which_takes_15_times_as_long() -> None:
+    assert util._crc32c is util.crc32c_c is not None
 
 
 @pytest.mark.apache

@@ -117,6 +117,12 @@ def test_a_commit_shows_the_records_and_the_offsets(
     assert _committed(options) == 3
 
 
+def test_the_next_transaction_waits_a_few_milliseconds_where_the_client_alone_would_wait_for_100(
+    producer: TransactionalProducer,
+) -> None:
+    assert producer._manager.retry_backoff_ms == producer._client.config["retry_backoff_ms"] == 5
+
+
 def test_a_close_within_a_transaction_aborts_it_at_once(
     producer: TransactionalProducer, options: KafkaOptions, reader: Reader
 ) -> None:

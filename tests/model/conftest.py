@@ -9,15 +9,22 @@ import pytest
 import torch
 import transformers
 
-from tests.model import tiny
+from tests.model import tiny, varlen_emulation
 from worker.jobs import Job, Pairs, Partition, Record, Slice
 from worker.ledger import Ledger
+from worker.model import torch_backend
 from worker.model.cross_encoder import CrossEncoder, load_model
+from worker.model.flat_encoder import FlatEncoder
 from worker.model.options import ModelOptions
+from worker.model.torch_varlen import TorchVarlen
+from worker.model.varlen_attention import VarlenAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+FLAT = ("bert", "electra", "roberta", "xlm-roberta")  # what runs without padding
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +52,19 @@ def folder(request: pytest.FixtureRequest, make_family: Callable[[str], Path]) -
 def bert(make_family: Callable[[str], Path]) -> Path:
     """A tiny BERT's folder, for what does not depend on the family."""
     return make_family("bert")
+
+
+@pytest.fixture
+def as_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let models on the CPU take the way of those on CUDA, with the emulation."""
+
+    def varlen(model: Any, *, token_types: bool, pass_tokens: int | None) -> TorchVarlen:
+        encoder = FlatEncoder(model, VarlenAttention(varlen_emulation.varlen_attn))
+        return TorchVarlen(encoder, torch.device("cpu"), token_types=token_types, pass_tokens=pass_tokens or 700)
+
+    monkeypatch.setattr(torch_backend, "BlockAttention", lambda _: None)
+    monkeypatch.setattr(torch_backend, "FlatEncoder", lambda model, _: model)
+    monkeypatch.setattr(torch_backend, "TorchFlat", varlen)
 
 
 def load(folder: Path, **settings: Any) -> CrossEncoder:

@@ -37,13 +37,28 @@ def test_what_the_driver_does_not_say_is_nan_in_its_metric() -> None:
     )
     gpu = nvml._Gpu(library, None)
     metrics = Metrics([])
-    metrics.show_gpu("cuda:1", gpu.utilization, gpu.memory_used, gpu.memory_total)
+    metrics.model.show_gpu("cuda:1", gpu.utilization, gpu.memory_used, gpu.memory_total)
     values = [
         metrics.registry.get_sample_value(f"rerank_gpu_{name}", {"device": "cuda:1"})
         for name in ("utilization_ratio", "memory_used_bytes", "memory_total_bytes")
     ]
     assert math.isnan(values[0] or 0)
     assert values[1:] == [2e9, 8e9]
+
+
+def test_a_part_of_a_gpu_is_found_by_the_name_that_the_driver_has_for_it() -> None:
+    class NVMLError(Exception):
+        pass
+
+    def find(name: str) -> str:
+        if name != "MIG-a-b":
+            raise NVMLError
+        return name
+
+    library = SimpleNamespace(NVMLError=NVMLError, nvmlDeviceGetHandleByUUID=find)
+    assert nvml._handle(library, "a-b") == nvml._handle(library, "GPU-a-b") == "MIG-a-b"
+    with pytest.raises(NVMLError):
+        nvml._handle(library, "another")
 
 
 @pytest.mark.gpu

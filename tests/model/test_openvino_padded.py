@@ -126,9 +126,10 @@ def test_bfloat16_that_the_processor_does_not_have_is_refused(bert: Path, monkey
     [
         ({"dtype": "float16"}, "computes in float32 or bfloat16, got 'float16'"),
         ({"device": "cuda"}, "runs on the CPU, got 'cuda'"),
+        ({"compile": True}, "no code that torch compiles"),
     ],
 )
-def test_what_openvino_cannot_do_is_a_wrong_option(bert: Path, settings: dict[str, str], message: str) -> None:
+def test_what_openvino_cannot_do_is_a_wrong_option(bert: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(StopError, match=message) as stopped:
         load_openvino(bert, **settings)
     assert stopped.value.code is Exit.USAGE

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -23,3 +26,13 @@ def test_layers_of_one_input_are_computed_as_one(
         expected = torch.cat([layer(inputs) for layer in layers], dim=1)
         expected = torch.nn.functional.gelu(expected) if gelu else expected
         torch.testing.assert_close(PackedLinear(layers, gelu=gelu)(inputs), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_the_weights_that_it_was_made_of_are_free_again() -> None:
+    layers = [torch.nn.Linear(8, 8) for _ in range(2)]
+    weights = [weakref.ref(layer.weight) for layer in layers]
+    packed = PackedLinear(layers)
+    del layers
+    gc.collect()
+    assert [weight() for weight in weights] == [None, None]
+    assert packed(torch.ones(1, 8)).shape == (1, 16)

@@ -11,10 +11,11 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.model.conftest import load
+from tests.model.conftest import FLAT, load
 from worker.model import flat_attention, torch_backend
 from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder
+from worker.model.options import ModelOptions
 from worker.model.rows import Rows
 from worker.model.torch_backend import make_backend
 from worker.model.torch_flat import TorchFlat
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 VOCABULARY = 50
 LENGTHS = st.lists(st.integers(1, 60), max_size=40)
-FLAT = ("bert", "electra", "roberta", "xlm-roberta")
 
 
 def _rows(*lengths: int) -> Rows:
@@ -159,5 +159,5 @@ def test_a_model_whose_logits_differ_without_padding_is_padded(
 def test_a_decoder_is_padded() -> None:
     tokenizer: Any = type("Tokenizer", (), {"pad_id": 0, "token_types": True})
     model = _model()
-    assert isinstance(make_backend(model, tokenizer, None, 64), TorchFlat)
-    assert isinstance(make_backend(_model(is_decoder=True), tokenizer, None, 64), TorchPadded)
+    assert isinstance(make_backend(model, tokenizer, 64, ModelOptions()), TorchFlat)
+    assert isinstance(make_backend(_model(is_decoder=True), tokenizer, 64, ModelOptions()), TorchPadded)

@@ -128,6 +128,15 @@ def test_out_of_memory_is_not_taken_for_a_broken_device() -> None:
     assert not is_sticky(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
 
 
+def test_what_comes_after_a_batch_that_ran_out_of_memory_begins_smaller() -> None:
+    model = Sums(most_rows=2)
+    scorer = backend(model)
+    batch = rows(*([1, 2] for _ in range(8)))
+    for _ in range(2):
+        assert scorer.start(batch).finish().logits.tolist() == [3] * 8
+    assert model.calls == [8, 4, 2, 2, 4, 2, 2, 2, 2, 2, 2]
+
+
 def test_a_group_without_padding_needs_no_mask() -> None:
     model = Sums()
     backend(model).start(rows([1, 2], [3, 4])).finish()

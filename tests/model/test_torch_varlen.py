@@ -14,15 +14,14 @@ import pytest
 import torch
 
 from tests.model import varlen_emulation
-from tests.model.conftest import Reference, load, score
+from tests.model.conftest import FLAT, Reference, load, score
 from tests.model.test_cross_encoder import PRODUCTS, QUERY
 from tests.model.test_torch_varlen_passes import rows_of_lengths
 from tests.model.tiny import POSITIONS
-from worker.model import torch_backend, varlen_attention
-from worker.model.flat_encoder import FlatEncoder
+from worker.model import varlen_attention
 from worker.model.torch_padded import TorchPadded
 from worker.model.torch_varlen import TorchVarlen
-from worker.model.varlen_attention import VarlenAttention, load_kernel, unfit
+from worker.model.varlen_attention import load_kernel, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,22 +29,7 @@ if TYPE_CHECKING:
 
     from worker.model.cross_encoder import CrossEncoder
 
-FLAT = ("bert", "electra", "roberta", "xlm-roberta")
-CPU = torch.device("cpu")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-
-
-@pytest.fixture
-def as_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let models on the CPU take the way of those on CUDA, with the emulation."""
-
-    def varlen(model: Any, *, token_types: bool, pass_tokens: int | None) -> TorchVarlen:
-        encoder = FlatEncoder(model, VarlenAttention(varlen_emulation.varlen_attn))
-        return TorchVarlen(encoder, CPU, token_types=token_types, pass_tokens=pass_tokens or 700)
-
-    monkeypatch.setattr(torch_backend, "BlockAttention", lambda _: None)
-    monkeypatch.setattr(torch_backend, "FlatEncoder", lambda model, _: model)
-    monkeypatch.setattr(torch_backend, "TorchFlat", varlen)
 
 
 def _in_torch(folder: Path) -> CrossEncoder:

@@ -18,16 +18,16 @@ def metrics() -> Metrics:
 
 def test_a_point_is_what_happened_in_the_seconds_before_it(metrics: Metrics) -> None:
     history = History(metrics.registry)
-    metrics.add_partitions([Partition("requests", 0)])
+    metrics.partitions.begin([Partition("requests", 0)])
     history.sample(100.0)
     assert history.points() == ()
-    metrics.events.labels("reranked", "complete").inc(20)
-    metrics.pairs.inc(400)
-    metrics.device_busy.inc(1)
-    metrics.deadlines.labels("true").inc(15)
-    metrics.deadlines.labels("false").inc(5)
-    metrics.event_latency.observe(0.015)
-    metrics.lag_records.labels("requests", 0).set(12)
+    metrics.events.published.labels("reranked", "complete").inc(20)
+    metrics.events.pairs.inc(400)
+    metrics.batches.device_busy.inc(1)
+    metrics.events.deadlines.labels("true").inc(15)
+    metrics.events.deadlines.labels("false").inc(5)
+    metrics.events.latency.observe(0.015)
+    metrics.partitions.lag_records.labels("requests", 0).set(12)
     history.sample(102.0)
     (point,) = history.points()
     assert (point.at_s, point.events, point.pairs, point.busy) == (102.0, 10, 200, 0.5)
@@ -53,7 +53,7 @@ def test_it_looks_every_two_seconds_however_often_it_is_asked(metrics: Metrics) 
 def test_after_ten_seconds_a_point_forgets_what_was_before(metrics: Metrics) -> None:
     history = History(metrics.registry)
     history.sample(100.0)
-    metrics.pairs.inc(100)
+    metrics.events.pairs.inc(100)
     for second in range(102, 122, 2):
         history.sample(float(second))
     assert [round(point.pairs) for point in history.points()] == [50, 25, 17, 12, 10, 0, 0, 0, 0, 0]

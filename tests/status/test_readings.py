@@ -16,8 +16,8 @@ from worker.status.readings import share
 
 def test_a_scrape_reads_as_the_registry_that_it_came_from() -> None:
     metrics = Metrics(["tombstone"])
-    metrics.events.labels("reranked", "complete").inc(7)
-    metrics.event_latency.observe(0.08)
+    metrics.events.published.labels("reranked", "complete").inc(7)
+    metrics.events.latency.observe(0.08)
     scraped = Reading(text_string_to_metric_families(generate_latest(metrics.registry).decode()), 1.0)
     own = Reading(metrics.registry.collect(), 1.0)
     assert own.total("rerank_events_total", outcome="reranked") == 7
@@ -34,12 +34,12 @@ def test_what_a_worker_does_not_have_counts_as_nothing() -> None:
 
 def test_a_window_says_what_happened_in_it_alone() -> None:
     metrics = Metrics([])
-    metrics.pairs.inc(1000)
-    metrics.event_latency.observe(9)
+    metrics.events.pairs.inc(1000)
+    metrics.events.latency.observe(9)
     first = Reading(metrics.registry.collect(), 100.0)
-    metrics.pairs.inc(50)
+    metrics.events.pairs.inc(50)
     for _ in range(4):
-        metrics.event_latency.observe(0.015)
+        metrics.events.latency.observe(0.015)
     window = Window(first, Reading(metrics.registry.collect(), 110.0))
     assert window.is_of_one_process
     assert window.rate("rerank_pairs_total") == 5

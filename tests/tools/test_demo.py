@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from tests.integration.line import wait_until
 from tests.model import tiny
 from tests.tools.conftest import command, environment
 from worker.exits import Exit
+from worker.tools.demo import _this_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,26 +158,30 @@ def assert_it_was_interrupted(shown: Demo) -> None:
     assert_nothing_is_left(shown)
 
 
+def as_typed(line: str) -> str:
+    """Return what a line prints that the demo said to type."""
+    return subprocess.run(["/bin/sh", "-c", line], check=True, env=environment(), capture_output=True, text=True).stdout
+
+
+def test_the_program_is_called_as_it_can_be_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    there = tmp_path / "a folder" / "rerank-worker"
+    there.parent.mkdir()
+    there.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(there)])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert _this_program() == f"'{there}'"
+    monkeypatch.setenv("PATH", str(there.parent))
+    assert _this_program() == "rerank-worker"
+
+
 def test_it_keeps_serving_until_an_interrupt(demo: Callable[..., Demo], tiny_model: str) -> None:
     shown = demo("--keep-running", "--model", tiny_model)
     shown.until("curl")
-    servers = re.findall(r"rerank-worker publish --bootstrap-servers (\S+) (\S+)\n", shown.printed)[0]
-    again = subprocess.run(
-        command("publish", "--bootstrap-servers", *servers),
-        check=True,
-        env=environment(),
-        capture_output=True,
-        text=True,
+    publish, watch = (
+        re.findall(rf"^  (.* {name} .*)$", shown.printed, re.MULTILINE)[0] for name in ("publish", "watch")
     )
-    assert again.stdout == "published 25 events to rerank-requests\n"
-    watched = subprocess.run(
-        command("watch", "--bootstrap-servers", servers[0], "--from-beginning", "--count", "50"),
-        check=True,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert watched.stdout.count("\n") == 50
+    assert as_typed(publish) == "published 25 events to rerank-requests\n"
+    assert as_typed(f"{watch} --from-beginning --count 50").count("\n") == 50
     shown.signal(signal.SIGINT)
     assert shown.end() == 0
     assert_nothing_is_left(shown)
@@ -196,11 +202,31 @@ def test_a_worker_that_cannot_start_is_shown_and_its_exit_status_passed_on(demo:
     assert "Traceback" not in shown.printed
 
 
+@pytest.mark.apache
+def test_it_runs_on_apache_kafka_where_that_is_unpacked(
+    demo: Callable[..., Demo], apache_kafka_home: Path, tiny_model: str
+) -> None:
+    shown = demo("--kafka-home", str(apache_kafka_home), "--model", tiny_model)
+    shown.until("worker ready")
+    assert "(Apache Kafka)" in shown.printed
+    assert len(shown.children) == 2
+    assert shown.end() == 0, shown.printed
+    assert_nothing_is_left(shown)
+
+
+def test_a_folder_without_a_release_is_named(demo: Callable[..., Demo], tmp_path: Path) -> None:
+    shown = demo("--kafka-home", str(tmp_path))
+    assert shown.end() == Exit.USAGE
+    assert shown.printed.splitlines()[-1] == (
+        f"rerank-worker: {tmp_path} is not a release of Apache Kafka: it has no bin/kafka-server-start.sh"
+    )
+
+
 def test_on_a_broker_that_is_named_it_uses_topics_of_its_own_and_removes_them(
     demo: Callable[..., Demo], broker: str, admin: KafkaAdminClient, tiny_model: str
 ) -> None:
     shown = demo("--bootstrap-servers", broker, "--model", tiny_model, "--keep-running")
-    shown.until("rerank-worker watch")
+    shown.until(" watch --bootstrap-servers")
     names = re.findall(r"-topic (rerank-demo-\w+-[\w-]+)", shown.printed)
     assert len(names) == 3
     assert set(names) <= set(admin.list_topics())

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from worker.tools import figures
-from worker.tools.demo_report import troubles
+from worker.tools.demo_report import show_figures, troubles
 from worker.tools.round_trips import Round, Trip
 
 
@@ -104,3 +104,16 @@ def test_what_did_not_come_back_is_named() -> None:
         "round: r1 is a dead letter: candidates: expected 1 to 1000, got 0"
     )
     assert troubles({"round": Round([trip(0)])}) == ""
+
+
+def test_what_was_not_scored_for_want_of_time_is_said_where_the_mean_is_lower_for_it() -> None:
+    def said(*trips: Trip) -> str:
+        console = Console(width=100)
+        with console.capture() as capture:
+            show_figures(console, {"all at once": Round(list(trips))}, default_budget_ms=1000)
+        return " ".join(capture.get().split())
+
+    degraded = trip(1, outcome="passthrough")
+    assert "1 of these 2 lists were not scored as a whole" in said(trip(0), degraded)
+    assert "RERANK_ON_OVERLOAD=score" in said(trip(0), degraded)
+    assert "not scored" not in said(trip(0), trip(2))

@@ -7,6 +7,7 @@ from kafka import errors as kafka_errors
 
 from worker.exits import Exit, StopError
 from worker.kafka_io.options import KafkaOptions
+from worker.kafka_io.sockets import NO_HANDSHAKE
 
 _LOGIN = (
     kafka_errors.SaslAuthenticationFailedError,
@@ -59,6 +60,8 @@ def connection_trouble(causes: Sequence[BaseException], options: KafkaOptions, *
         if answers >= _SURE and options.sasl_mechanism:
             return _refused_login(None, options)
         hint = "a broker is there but hangs up; check security_protocol"
+    elif any(NO_HANDSHAKE in reason for reason in said):
+        hint = "check bootstrap_servers and security_protocol"
     reason = said[-1] if said else "no answer"
     return StopError(
         Exit.UNREACHABLE, f"{servers}: no connection within {options.connect_timeout_s:g} s: {reason}; {hint}"

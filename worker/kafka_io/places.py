@@ -29,6 +29,11 @@ class Places:
         self._ends: dict[Any, int] = {}  # as they were answered
         self._ends_s = 0.0  # when that was asked
 
+    @property
+    def paused(self) -> bool:
+        """Whether all partitions are paused."""
+        return self.paused_s is not None
+
     def look(self, now_s: float) -> dict[Any, Place]:
         """Return the place of each assigned partition, by the client's name for it."""
         states = dict(self._subscription.assignment)
@@ -42,7 +47,7 @@ class Places:
         return {name: self._place(name, state, now_s) for name, state in states.items()}
 
     def _is_in_the_dark(self, states: dict[Any, Any]) -> bool:
-        return bool(states) and (self.paused_s is not None or any(state.highwater is None for state in states.values()))
+        return bool(states) and (self.paused or any(state.highwater is None for state in states.values()))
 
     def _take_answer(self, now_s: float) -> None:
         if self._question is None or not self._question.is_done:

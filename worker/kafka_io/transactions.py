@@ -11,11 +11,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kafka import OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
 
 from worker.exits import Exit, StopError
 from worker.kafka_io.errors import forbidden, running_trouble
+from worker.kafka_io.group_offsets import for_client
 from worker.kafka_io.writer import Writer
 
 if TYPE_CHECKING:
@@ -93,11 +93,8 @@ class TransactionalProducer(Writer):
     def commit(self, offsets: Mapping[Partition, int], group: Any) -> None:
         """Commit the open transaction, with the next offsets to read, for a member at this place in the group."""
         self.settle()
-        wanted = {
-            TopicPartition(*partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()
-        }
         try:
-            self._wait(self._manager.send_offsets_to_transaction(wanted, group))
+            self._wait(self._manager.send_offsets_to_transaction(for_client(offsets), group))
             self._wait(self._manager.begin_commit())
             if self._manager.producer_id_and_epoch != self._identity:
                 raise TransactionFailed("the client has changed its identity, which aborts a transaction in silence")  # noqa: TRY301 - one way out

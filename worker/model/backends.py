@@ -65,6 +65,11 @@ def _check_openvino(options: ModelOptions) -> None:
             "dtype: the backend openvino computes in float32 or bfloat16, got 'float16'. Set one of them, or backend "
             "torch.",
         )
+    if options.compile:
+        raise StopError(
+            Exit.USAGE,
+            "compile: the backend openvino runs no code that torch compiles. Set no-compile, or backend torch.",
+        )
     if not _is_installed():
         raise StopError(
             Exit.USAGE,
@@ -105,5 +110,5 @@ def _load_torch(device: str, options: ModelOptions, source: Source, config: Any,
         open_cuda(placement.device, tf32=options.tf32)
     model = load_weights(source, config, placement)
     positions = count_positions(model, config)
-    backend = make_backend(model, tokenizer, options.group_tokens, positions, pad=options.pad)
+    backend = make_backend(model, tokenizer, positions, options)
     return Loaded(backend, placement, positions)

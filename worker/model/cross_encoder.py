@@ -5,46 +5,32 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from worker.exits import Exit, StopError
 from worker.model.activation import find_activation
 from worker.model.backends import load_backend, plan
-from worker.model.rows import Rows, rows_of
+from worker.model.rows import rows_of
 from worker.model.score_cache import ScoreCache
 from worker.model.source import find_source, refuse
 from worker.model.token_cache import TokenCache
 from worker.model.tokenizer import PairTokenizer, load_tokenizer
 from worker.model.tokens import PairEncoder
+from worker.model.warm_up import BatchTime, thread_rows, warm_rows
 from worker.model.weights import load_config
 
 if TYPE_CHECKING:
-    from worker.jobs import ModelName, Pairs, Slice
+    from worker.jobs import ModelName, Slice
     from worker.model.backend import Backend, Work
     from worker.model.device import Placement
     from worker.model.options import ModelOptions, Truncation
+    from worker.model.rows import Rows
 
 log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
-# The shapes of a warm-up: short titles up to long pairs, alone and in groups of at most as many tokens as one forward
-# pass has. A model for documents has thousands of positions, which would keep readiness waiting for minutes.
-_WARM_LENGTHS = (16, 48, 128, 512)
-_WARM_PAIRS, _WARM_TOKENS = (1, 8, 32), 2_048
-_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS = (1, 32, 256), 32_768
-_THREAD_LENGTH, _THREAD_PAIRS = 48, 32
-_WARM_TEXT = "Wireless mouse 2.4 GHz, 1600 DPI, silent buttons, USB receiver, black, for laptop and PC. "
-
-
-class BatchTime(NamedTuple):
-    """How long a batch took: its pairs, its real tokens, the sum of its squared lengths, seconds."""
-
-    pairs: int
-    tokens: int
-    squares: int
-    seconds: float
 
 
 class Flight:
@@ -132,20 +118,15 @@ class CrossEncoder:
 
         Raises StopError where the model gives no finite logit, or fails, on plain text.
         """
-        encoder = PairEncoder(self._tokenizer, TokenCache(0), self.max_length, self._truncation)
-        lengths = sorted({min(length, self.max_length) for length in _WARM_LENGTHS})
-        pairs, most = (_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS) if self.overlaps else (_WARM_PAIRS, _WARM_TOKENS)
-        return [
-            self._time(_repeat(encoder, length, count))
-            for length in lengths
-            for count in pairs
-            if count == 1 or count * length <= most
-        ]
+        return [self._time(rows) for rows in warm_rows(self._warm_encoder(), self.max_length, cuda=self.overlaps)]
 
     def warm_thread(self) -> None:
-        """Score one batch for nothing, on the thread that is to score: its first one takes ten times as long."""
-        encoder = PairEncoder(self._tokenizer, TokenCache(0), self.max_length, self._truncation)
-        self._backend.start(_repeat(encoder, min(_THREAD_LENGTH, self.max_length), _THREAD_PAIRS)).finish()
+        """Score for nothing on the thread that is to score: its first batch takes ten times as long."""
+        for rows in thread_rows(self._warm_encoder(), self.max_length, cuda=self.overlaps):
+            self._backend.start(rows).finish()
+
+    def _warm_encoder(self) -> PairEncoder:
+        return PairEncoder(self._tokenizer, TokenCache(0), self.max_length, self._truncation)
 
     def _time(self, rows: Rows) -> BatchTime:
         self._backend.start(rows).finish()  # the first run of a shape allocates and chooses kernels
@@ -155,28 +136,6 @@ class CrossEncoder:
         if scored.failures:
             raise refuse(self.name.id, f"it cannot score plain text: {next(iter(scored.failures.values()))!r}")
         return BatchTime(len(rows), scored.tokens, int((rows.lengths**2).sum()), took)
-
-
-def _repeat(encoder: PairEncoder, length: int, count: int) -> Rows:
-    """Return `count` equal pairs of about `length` tokens, at most the model's maximum."""
-    text = _WARM_TEXT
-    pairs = encoder.encode("wireless mouse", [text])
-    while len(pairs.ids) < length and not pairs.truncated:
-        text += _WARM_TEXT
-        pairs = encoder.encode("wireless mouse", [text])
-    return _cut(pairs, length, count)
-
-
-def _cut(pairs: Pairs, length: int, count: int) -> Rows:
-    ids = pairs.ids[:length]
-    lengths = np.full(count, len(ids), np.int64)
-    return Rows(
-        ids=np.tile(ids, count),
-        starts=np.arange(count) * len(ids),
-        lengths=lengths,
-        splits=np.full(count, pairs.splits[0], np.int32),
-        bounds=np.array([0, count]),
-    )
 
 
 def load_model(options: ModelOptions) -> CrossEncoder:

@@ -48,7 +48,9 @@ def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
     Memory that is pinned for a copy is used again by torch only after that copy.
     """
-    return values if device.type == "cpu" else values.to(device, non_blocking=True)
+    if device.type == "cpu":
+        return values
+    return (values if values.is_pinned() else values.pin_memory()).to(device, non_blocking=True)
 
 
 def staging(numbers: int, device: torch.device) -> torch.Tensor:

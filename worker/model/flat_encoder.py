@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Protocol
 
 from worker.model.packed_linear import PackedLinear
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from worker.model.flat_stream import Stream
@@ -52,6 +55,11 @@ class FlatEncoder:
         # The RoBERTa family counts positions from here on, and skips the padding id where a text has it.
         self.padding_position: int | None = base.embeddings.position_embeddings.padding_idx
 
+    def compile(self) -> None:
+        """Let torch compile, at the first batches, what follows attention: two kernels of it for all layers."""
+        for rest in (*(layer.rest for layer in self._layers), self._last.rest):
+            rest.compile()
+
     def __call__(self, stream: Stream) -> torch.Tensor:
         """Return the logits, float32 (n,)."""
         hidden = self._embeddings(
@@ -83,8 +91,17 @@ class _FeedForward:
         self._activation = None if gelu else layer.intermediate.intermediate_act_fn
         self._outer = PackedLinear([layer.output.dense])
         self._norm = layer.output.LayerNorm
+        self._compiled: Callable[..., torch.Tensor] | None = None
+
+    def compile(self) -> None:
+        for linear in (self._attended, self._inner, self._outer):
+            linear.unpack()
+        self._compiled = _compiled()
 
     def __call__(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        return self.compute(attended, hidden) if self._compiled is None else self._compiled(self, attended, hidden)
+
+    def compute(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         middle = self._attended_norm(self._attended(attended).add_(hidden))
         inner = self._inner(middle)
         if self._activation is not None:
@@ -93,17 +110,26 @@ class _FeedForward:
         return rows
 
 
+@functools.cache
+def _compiled() -> Callable[..., torch.Tensor]:
+    """Return what all layers share: one kernel for any number of rows, and one for a single row."""
+    import torch
+
+    # In this process: the compiler's own would stay as long as the worker, for nothing.
+    return torch.compile(_FeedForward.compute, dynamic=True, options={"compile_threads": 1})
+
+
 class _Layer:
     def __init__(self, layer: Any, attention: Attention, *, gelu: bool) -> None:
         own = layer.attention.self
         self._heads = (own.num_attention_heads, own.attention_head_size)
         self._attention = attention
         self._project = PackedLinear([own.query, own.key, own.value])
-        self._rest = _FeedForward(layer, gelu=gelu)
+        self.rest = _FeedForward(layer, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
         projected = self._project(hidden).view(-1, 3, *self._heads)
-        return self._rest(self._attention.of_all(projected, stream).flatten(1), hidden)
+        return self.rest(self._attention.of_all(projected, stream).flatten(1), hidden)
 
 
 class _LastLayer:
@@ -113,10 +139,10 @@ class _LastLayer:
         self._attention = attention
         self._query = PackedLinear([own.query])
         self._project = PackedLinear([own.key, own.value])
-        self._rest = _FeedForward(layer, gelu=gelu)
+        self.rest = _FeedForward(layer, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
         first = hidden.index_select(0, stream.firsts)
         asked = self._query(first).view(-1, *self._heads)
         projected = self._project(hidden).view(-1, 2, *self._heads)
-        return self._rest(self._attention.of_firsts(asked, projected, stream).flatten(1), first)
+        return self.rest(self._attention.of_firsts(asked, projected, stream).flatten(1), first)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 if TYPE_CHECKING:
-    import torch
-
     from worker.model.rows import Rows
 
 
@@ -19,6 +18,19 @@ class Run(NamedTuple):
     start: int
     pairs: int
     length: int
+
+
+class Size(NamedTuple):
+    """So many tokens in so many pairs, none of which is longer than `longest`."""
+
+    tokens: int
+    pairs: int
+    longest: int
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Return how many numbers each array of a stream by its bounds has, from `ids` to `numbers`."""
+        return (self.tokens, self.tokens, self.tokens, self.pairs, self.pairs + 1, self.pairs + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,11 @@ class Laid:
     firsts: np.ndarray
     lengths: np.ndarray
 
+    @property
+    def size(self) -> Size:
+        """Return the least size that holds it."""
+        return Size(len(self.ids), len(self.firsts), int(self.lengths.max()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
@@ -38,7 +55,7 @@ class Stream:
 
     Attention finds the pairs by `runs`, or by `bounds` int32 (n + 1,), with `numbers` int32 (n + 1,), 0 to n, and the
     tokens of the `longest`. What is in no pair, at the end, is there only to make the numbers round; its logits mean
-    nothing.
+    nothing, and so do those of pairs without tokens.
     """
 
     ids: torch.Tensor
@@ -69,6 +86,33 @@ def lay(rows: Rows, chosen: np.ndarray, padding: int | None, *, token_types: boo
     types = (steps >= np.repeat(rows.splits[chosen], lengths)) & token_types
     positions = steps if padding is None else _positions(ids, firsts, lengths, padding)
     return Laid(ids, types, positions, firsts, lengths)
+
+
+def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
+    """Write what is laid into `numbers`, int32 (sum of size.parts,), as `read` takes it.
+
+    What the size has beyond it are tokens of no pair, and pairs without tokens: they can lend nothing to a pair.
+    """
+    ids, types, positions, firsts, bounds, queries = np.split(numbers, np.cumsum(size.parts)[:-1])
+    numbers.fill(0)  # zero is an id, a type and a position of every model
+    tokens, pairs = len(laid.ids), len(laid.firsts)
+    ids[:tokens], types[:tokens], positions[:tokens] = laid.ids, laid.types, laid.positions
+    firsts[:pairs], bounds[:pairs], bounds[pairs:] = laid.firsts, laid.firsts, tokens
+    np.minimum(np.arange(len(queries)), pairs, out=queries, casting="unsafe")
+
+
+def read(numbers: torch.Tensor, size: Size) -> Stream:
+    """Return the stream that was written so, as views."""
+    ids, types, positions, firsts, bounds, queries = torch.split(numbers, size.parts)
+    return Stream(
+        ids=ids,
+        types=types,
+        positions=positions,
+        firsts=firsts,
+        bounds=bounds,
+        numbers=queries,
+        longest=size.longest,
+    )
 
 
 def runs_of(laid: Laid) -> list[Run]:

@@ -59,11 +59,19 @@ def open_gpu(device: str) -> Gpu | None:
     try:
         pynvml.nvmlInit()
         # By its own name: the numbers of CUDA_VISIBLE_DEVICES are not those of the driver.
-        uuid = str(torch.cuda.get_device_properties(device).uuid)
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid.removeprefix('GPU-')}")
+        handle = _handle(pynvml, str(torch.cuda.get_device_properties(device).uuid))
     except pynvml.NVMLError as error:
         log.warning(
             "no metrics of the GPU's driver: %(error)s", {"error": error}, extra={"event": "gpu_metrics_failed"}
         )
         return None
     return _Gpu(pynvml, handle)
+
+
+def _handle(nvml: Any, uuid: str) -> Any:
+    """Return the driver's handle of what CUDA names so: a GPU, or a part of one (MIG)."""
+    number = uuid.removeprefix("GPU-").removeprefix("MIG-")
+    try:
+        return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{number}")
+    except nvml.NVMLError:
+        return nvml.nvmlDeviceGetHandleByUUID(f"MIG-{number}")

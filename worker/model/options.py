@@ -47,6 +47,14 @@ class ModelOptions:
     tf32: Annotated[
         bool, Doc("Multiply float32 in TF32 on CUDA: much faster there, with about three digits; off elsewhere.")
     ] = False
+    compile: Annotated[
+        bool,
+        Doc("Let torch compile what follows attention in models that run without padding; the start takes longer."),
+    ] = False
+    cuda_graphs: Annotated[
+        bool,
+        Doc("Launch small forward passes on CUDA as one, where the model runs without padding and this is proved."),
+    ] = True
     max_length: Annotated[
         int | None,
         Ge(8),

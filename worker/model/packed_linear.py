@@ -24,11 +24,17 @@ class PackedLinear:
     """
 
     def __init__(self, layers: Sequence[Any], *, gelu: bool = False) -> None:
-        weight = torch.cat([layer.weight for layer in layers]).contiguous()
-        self._bias = torch.cat([layer.bias for layer in layers]).contiguous()
+        # Detached, or the layers' own weights would stay in memory as what the gradient of these goes back to.
+        weight = torch.cat([layer.weight.detach() for layer in layers]).contiguous()
+        self._bias = torch.cat([layer.bias.detach() for layer in layers]).contiguous()
         self._gelu = gelu
         self._packed = _can_pack(weight)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight  # noqa: SLF001
+
+    def unpack(self) -> None:
+        """Lay the weights out as torch has them, which its compiler needs for sizes that vary."""
+        if self._packed:
+            self._weight, self._packed = self._weight.to_dense(), False
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the layer's outputs, GELU applied where it was asked for."""

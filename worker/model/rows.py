@@ -92,6 +92,12 @@ def rows_of(batch: list[Slice]) -> Rows:
     )
 
 
+def any_rows(lengths: np.ndarray, vocabulary: int) -> Rows:
+    """Return rows of these lengths, of any ids, to hold one way of computing against another."""
+    ids = np.random.default_rng(0).integers(vocabulary, size=int(lengths.sum()), dtype=np.int32)
+    return Rows(ids, np.cumsum(lengths) - lengths, lengths, lengths // 3, np.array([0, len(lengths)]))
+
+
 def groups_of(lengths: np.ndarray, limit: int, widths: Widths = AS_LONG_AS_ROWS) -> Iterator[np.ndarray]:
     """Yield the row numbers of each group: rows of like length, at most `limit` padded tokens, at least one row.
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from worker.model.cuda_memory import limit_tokens
+from worker.exits import Exit, StopError
+from worker.model.cuda_graphs import keep_graphs
+from worker.model.cuda_memory import bytes_per_token, limit_tokens, room
 from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder, is_flat
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, widths_for
+from worker.model.graph_sizes import graph_sizes
+from worker.model.rows import AS_LONG_AS_ROWS, any_rows, widths_for
+from worker.model.source import first_line
 from worker.model.torch_flat import TorchFlat
 from worker.model.torch_padded import CUDA_GROUP_TOKENS, TorchPadded
 from worker.model.torch_varlen import TorchVarlen
@@ -19,6 +24,7 @@ from worker.model.varlen_attention import VarlenAttention, unfit
 
 if TYPE_CHECKING:
     from worker.model.backend import Backend
+    from worker.model.options import ModelOptions
     from worker.model.tokenizer import PairTokenizer
 
 log = logging.getLogger(__name__)
@@ -28,43 +34,43 @@ _TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-1, "float16": 2e-2}
 _PROOF_LENGTHS = (9, 24, 9, 16, 5)
 
 
-def make_backend(
-    model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int, *, pad: bool = False
-) -> Backend:
+def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: ModelOptions) -> Backend:
     """Return the faster backend of those that give the model's own logits; a pair has at most `positions` tokens.
 
-    With `pad` it is the one that pads, whatever is faster.
+    Where the options say so it is the one that pads, whatever is faster; and without CUDA graphs.
     """
-    backend = _choose(model, tokenizer, group_tokens, positions, pad=pad)
+    backend = _choose(model, tokenizer, positions, options)
+    if options.compile and isinstance(backend, TorchPadded):
+        log.warning("not compiled: the model's batches are padded", extra={"event": "not_compiled"})
     device = torch.device(model.device)
-    if device.type != "cpu" and not isinstance(backend, TorchFlat):
-        limit_tokens(backend, device, positions)
+    if device.type == "cpu" or isinstance(backend, TorchFlat):
+        return backend
+    per_token = bytes_per_token(backend, device, positions)
+    if options.cuda_graphs and isinstance(backend, TorchVarlen):
+        # The largest takes half of a pass: all share its memory, which passes without a graph cannot have.
+        sizes = graph_sizes(positions, min(backend.pass_tokens, room(device, per_token)) // 2)
+        keep_graphs(backend, sizes, int(model.config.vocab_size), _TOLERANCES[_dtype(model)])
+    limit_tokens(backend, device, per_token)
     return backend
 
 
 def _choose(
-    model: Any, tokenizer: PairTokenizer, group_tokens: int | None, positions: int, *, pad: bool
+    model: Any, tokenizer: PairTokenizer, positions: int, options: ModelOptions
 ) -> TorchPadded | TorchFlat | TorchVarlen:
-    dtype, device = str(model.dtype).removeprefix("torch."), torch.device(model.device)
+    dtype, device = _dtype(model), torch.device(model.device)
     padded = TorchPadded(
         model,
         pad_id=tokenizer.pad_id,
         token_types=tokenizer.token_types,
-        group_tokens=group_tokens,
+        group_tokens=options.group_tokens,
         widths=widths_for(dtype, positions) if device.type == "cpu" else AS_LONG_AS_ROWS,
     )
-    if pad:
+    if options.pad:
         return padded
     if problem := _unfit(model, device):
         log.info("batches are padded: %(reason)s", {"reason": problem}, extra={"event": "not_flat"})
         return padded
-    types = tokenizer.token_types
-    flat: TorchFlat | TorchVarlen
-    if device.type == "cpu":
-        flat = TorchFlat(FlatEncoder(model, BlockAttention(model.dtype)), token_types=types, pass_tokens=group_tokens)
-    else:
-        tokens = group_tokens or CUDA_GROUP_TOKENS
-        flat = TorchVarlen(FlatEncoder(model, VarlenAttention()), device, token_types=types, pass_tokens=tokens)
+    flat = _make_flat(model, device, options, token_types=tokenizer.token_types)
     if problem := _refuted(padded, flat, int(model.config.vocab_size), _TOLERANCES[dtype]):
         log.warning(
             "this model %(reason)s without padding, so its batches are padded: it is slower",
@@ -74,6 +80,45 @@ def _choose(
         return padded
     model.base_model.encoder = None  # its weights are in the flat encoder now, in another layout
     return flat
+
+
+def _make_flat(
+    model: Any, device: torch.device, options: ModelOptions, *, token_types: bool
+) -> TorchFlat | TorchVarlen:
+    flat: TorchFlat | TorchVarlen
+    if device.type == "cpu":
+        encoder = FlatEncoder(model, BlockAttention(model.dtype))
+        flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens)
+    else:
+        encoder = FlatEncoder(model, VarlenAttention())
+        tokens = options.group_tokens or CUDA_GROUP_TOKENS
+        flat = TorchVarlen(encoder, device, token_types=token_types, pass_tokens=tokens)
+    if options.compile:
+        encoder.compile()
+        _run_compiled(flat, int(model.config.vocab_size))
+    return flat
+
+
+def _run_compiled(flat: TorchFlat | TorchVarlen, vocabulary: int) -> None:
+    """Let torch compile now what it compiles at the first passes: one of several rows, and one of a single row."""
+    began_s = time.perf_counter()
+    rows = any_rows(np.array(_PROOF_LENGTHS), vocabulary)
+    try:
+        for chosen in (np.arange(len(rows)), np.array([0])):
+            flat.forward(rows, chosen)
+    except Exception as error:
+        raise StopError(
+            Exit.USAGE,
+            f"compile: torch cannot compile the model here: {first_line(error)}. It needs a C++ compiler (g++) on a "
+            "CPU and triton on CUDA; set no-compile where it is missing.",
+        ) from error
+    log.info(
+        "torch has compiled the model", extra={"event": "compiled", "seconds": round(time.perf_counter() - began_s, 3)}
+    )
+
+
+def _dtype(model: Any) -> str:
+    return str(model.dtype).removeprefix("torch.")
 
 
 def _unfit(model: Any, device: torch.device) -> str | None:
@@ -88,16 +133,9 @@ def _unfit(model: Any, device: torch.device) -> str | None:
 
 def _refuted(padded: Backend, flat: Backend, vocabulary: int, tolerance: float) -> str | None:
     """Return what is wrong with the way without padding; None where its logits are those of the padded one."""
-    rows = _proof(vocabulary)
+    rows = any_rows(np.array(_PROOF_LENGTHS), vocabulary)
     expected, found = (backend.start(rows).finish() for backend in (padded, flat))
     if found.failures and not expected.failures:
         return f"fails ({next(iter(found.failures.values()))!r})"
     near = np.allclose(found.logits, expected.logits, rtol=tolerance, atol=tolerance, equal_nan=True)
     return None if near else "gives other logits"
-
-
-def _proof(vocabulary: int) -> Rows:
-    """Return rows of any tokens, of different lengths."""
-    lengths = np.array(_PROOF_LENGTHS)
-    ids = np.random.default_rng(0).integers(vocabulary, size=int(lengths.sum()), dtype=np.int32)
-    return Rows(ids, np.cumsum(lengths) - lengths, lengths, lengths // 3, np.array([0, len(lengths)]))

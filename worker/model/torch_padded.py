@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from worker.model.cuda_work import begin
+from worker.model.cuda_memory import smaller_after
+from worker.model.cuda_work import begin, send
 from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class TorchPadded:
             inputs["attention_mask"] = self._move(padded.mask)
         if self._token_types:
             inputs["token_type_ids"] = self._move(padded.types)
-        with torch.inference_mode():
+        with smaller_after(self, padded.ids.size), torch.inference_mode():
             logits: torch.Tensor = self._model(**inputs).logits
             return logits[:, 0].float()
 
@@ -76,8 +77,4 @@ class TorchPadded:
         return len(chosen) * self._widths.of(int(rows.lengths[chosen].max()))
 
     def _move(self, values: np.ndarray) -> torch.Tensor:
-        tensor = torch.from_numpy(values)
-        if self._device.type == "cpu":
-            return tensor
-        # From pinned memory the copy needs no wait, so the host prepares the next group meanwhile.
-        return tensor.pin_memory().to(self._device, non_blocking=True)
+        return send(torch.from_numpy(values), self._device)

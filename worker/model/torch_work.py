@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 _STICKY = (
     "device-side assert",
     "illegal memory access",
+    "illegal instruction",
+    "invalid program counter",
+    "hardware stack error",
     "misaligned address",
+    "launch timed out",
     "unspecified launch failure",
     "ECC error",
+    "NVLink error",
 )
 
 

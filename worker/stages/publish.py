@@ -50,7 +50,7 @@ class Publish:
         self._options = options
         self._model = model
         self._metrics = metrics
-        self._logits = {place: metrics.logits.labels(place) for place in PLACES}
+        self._logits = {place: metrics.model.logits.labels(place) for place in PLACES}
         self._pulse = pulse
         self._traces = traces
         self._order = Order()
@@ -77,7 +77,7 @@ class Publish:
     def _count_caches(self) -> None:
         for name, cache in (("tokens", self._model.cache), ("scores", self._model.score_cache)):
             if cache is not None:
-                self._metrics.count_cache(name, hits=cache.hits, misses=cache.misses)
+                self._metrics.batches.count_cache(name, hits=cache.hits, misses=cache.misses)
 
     def _publish(self, job: Job) -> None:
         job.dropped = job.dropped or not job.ticket.live
@@ -107,7 +107,7 @@ class Publish:
     def _watch_drift(self, ranking: Ranking) -> None:
         if ranking.outcome != "reranked":
             return  # which candidates were scored depends on the load
-        self._metrics.displacement.observe(displacement(ranking))
+        self._metrics.model.displacement.observe(displacement(ranking))
         order = ranking.order
         for place, number in zip(PLACES, (order[0], order[len(order) // 2], order[-1]), strict=True):
             self._logits[place].observe(float(ranking.logits[number]))

@@ -118,14 +118,14 @@ class Score:
         if not dispatch.batch:
             return False
         predicted_s = self._costs.predict(dispatch.load)
-        self._metrics.dispatches.labels(dispatch.reason).inc()
-        self._metrics.predicted_batch_seconds.observe(predicted_s)
+        self._metrics.batches.dispatches.labels(dispatch.reason).inc()
+        self._metrics.batches.predicted_seconds.observe(predicted_s)
         for job, start, stop in dispatch.batch:
             if start == 0:
                 job.dispatched_s = now_s
                 job.spent_s["schedule"] = now_s - job.tokenized_s
             if stop == job.limit:
-                self._metrics.slack.observe(job.deadline_s - now_s)
+                self._metrics.events.slack.observe(job.deadline_s - now_s)
         self._pulse.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
         self._flying.append(_Flying(dispatch.batch, flight, now_s, free_s + predicted_s, dispatch.load))
@@ -172,11 +172,11 @@ class Score:
 
     def _count(self, flying: _Flying, pairs: int, took_s: float) -> None:
         metrics = self._metrics
-        metrics.pairs.inc(pairs)
-        metrics.tokens.labels("real").inc(flying.flight.tokens)
-        metrics.tokens.labels("padding").inc(flying.flight.padding)
-        metrics.batch_events.observe(len(flying.batch))
-        metrics.batch_pairs.observe(pairs)
-        metrics.batch_tokens.observe(flying.flight.tokens)
-        metrics.batch_seconds.observe(took_s)
-        metrics.device_busy.inc(took_s if flying.flight.device_s is None else flying.flight.device_s)
+        metrics.events.pairs.inc(pairs)
+        metrics.events.tokens.labels("real").inc(flying.flight.tokens)
+        metrics.events.tokens.labels("padding").inc(flying.flight.padding)
+        metrics.batches.events.observe(len(flying.batch))
+        metrics.batches.pairs.observe(pairs)
+        metrics.batches.tokens.observe(flying.flight.tokens)
+        metrics.batches.seconds.observe(took_s)
+        metrics.batches.device_busy.inc(took_s if flying.flight.device_s is None else flying.flight.device_s)

@@ -64,31 +64,39 @@ class Tokenize:
     def _prepare(self, job: Job) -> None:
         began_s = time.monotonic()
         job.spent_s["waiting"] = began_s - job.received_s
-        job.fault = corrupt_fault(job.record)
+        job.fault = corrupt_fault(job.record) or self._decode(job)
         if job.fault is not None:
             return
-        try:
-            job.request = self._decoder.decode(job.record)
-        except InvalidEvent as error:
-            job.fault = Fault(error.reason, "decode", type(error).__name__, str(error), error.path)
-            return
-        except Exception as error:
-            job.fault = defect(job, "decode", error)
-            return
-        budget_ms = job.request.budget_ms or self._default_budget_ms
-        job.deadline_s = job.created_s + budget_ms / 1000
         decoded_s = time.monotonic()
         if degrades(self._limits) and decoded_s >= job.deadline_s:
             job.spent_s["decode"] = decoded_s - began_s
             job.shed_to(0, NO_TIME)  # a backlog drains as fast as it can be read
             return
+        job.fault = self._tokenize(job)
+        if job.fault is None:
+            job.spent_s["decode"] = decoded_s - began_s
+            job.spent_s["tokenize"] = time.monotonic() - decoded_s
+
+    def _decode(self, job: Job) -> Fault | None:
+        """Read the request, and with it the deadline; return what is wrong with it, if anything."""
+        try:
+            job.request = self._decoder.decode(job.record)
+        except InvalidEvent as error:
+            return Fault(error.reason, "decode", type(error).__name__, str(error), error.path)
+        except Exception as error:
+            return defect(job, "decode", error)
+        budget_ms = job.request.budget_ms or self._default_budget_ms
+        job.deadline_s = job.created_s + budget_ms / 1000
+        return None
+
+    def _tokenize(self, job: Job) -> Fault | None:
+        """Make the pairs that are to be scored; return why that failed, if it did."""
+        assert job.request is not None, "it was decoded"
         try:
             job.expect(without_repeats(self._encoder.encode(job.request.query, job.request.texts)))
             if self._score_cache is not None:
                 self._score_cache.look_up(job)
         except Exception as error:  # one event's text must not stop the stream
             log.exception("an event could not be tokenized", extra={"event": "not_tokenized", **where(job)})
-            job.fault = Fault("tokenizer", "tokenize", type(error).__name__, str(error))
-            return
-        job.spent_s["decode"] = decoded_s - began_s
-        job.spent_s["tokenize"] = time.monotonic() - decoded_s
+            return Fault("tokenizer", "tokenize", type(error).__name__, str(error))
+        return None

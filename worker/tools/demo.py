@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -149,10 +151,10 @@ class _Demo:
 
     def _serve(self, worker: LiveWorker, place: Place) -> None:
         """Leave everything running until Ctrl-C."""
-        where = " ".join(place.client_flags)
+        where, this = " ".join(place.client_flags), _this_program()
         self._console.print(
             "\nEverything keeps running until Ctrl-C. In other terminals:\n"
-            f"  rerank-worker watch {where}\n  rerank-worker publish {where} {QUERIES}\n  curl {place.url}/metrics",
+            f"  {this} watch {where}\n  {this} publish {where} {shlex.quote(str(QUERIES))}\n  curl {place.url}/metrics",
             soft_wrap=True,
             markup=False,
         )
@@ -160,6 +162,16 @@ class _Demo:
         while True:
             worker.check()
             worker.child.wait(1.0)
+
+
+def _this_program() -> str:
+    """Return what to type for this program where the user is: `make demo` has it in a place that is on no PATH."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m worker"
+    found = shutil.which(called.name)
+    is_on_path = found is not None and Path(found).resolve() == called.resolve()
+    return called.name if is_on_path else shlex.quote(sys.argv[0])
 
 
 def _burst(events: Sequence[Event], first: Round) -> list[Event]:

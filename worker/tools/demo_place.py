@@ -15,7 +15,8 @@ from kafka.errors import KafkaError
 
 from worker.exits import StopError
 from worker.kafka_io.connect import connect
-from worker.settings import PREFIX, Settings, load
+from worker.options import PREFIX
+from worker.settings import Settings, load
 from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
 from worker.tools.children import free_port
 

@@ -28,11 +28,17 @@ def show_lists(console: Console, rounds: Mapping[str, Round], queries: int, top:
 
 def show_figures(console: Console, rounds: Mapping[str, Round], default_budget_ms: float) -> None:
     """Print the quality over all queries, and the figures of each round; every round has an answered trip."""
-    if found := figures.quality(_each_once(rounds)):
+    trips = _each_once(rounds)
+    if found := figures.quality(trips):
         before, after, lists = found
         console.print(
             "\nrel: judged relevance; 1 exact, 0.1 substitute, 0.01 complement, 0 irrelevant.\n"
             f"Mean NDCG@10 of {lists} queries: [bold]{before:.3f} before, {after:.3f} after[/bold]."
+        )
+    if degraded := sum(trip.result["outcome"] != "reranked" for trip in trips):
+        console.print(
+            f"{degraded} of these {len(trips)} lists were not scored as a whole: this machine was too slow or too busy "
+            "for their budgets. With RERANK_ON_OVERLOAD=score in the environment all are scored, however late."
         )
     console.print(figures.table(rounds, default_budget_ms))
 

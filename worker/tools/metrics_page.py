@@ -58,9 +58,9 @@ _PARTITION = Partition("requests", 0)
 def page() -> str:
     """Return the page."""
     metrics = Metrics(REASONS)
-    metrics.name_build("", ModelName("", ""), "", "")
+    metrics.model.name_build("", ModelName("", ""), "", "")
     fixed = _count(metrics)
-    metrics.add_partitions([_PARTITION])
+    metrics.partitions.begin([_PARTITION])
     rows = "\n".join(_row(family) for family in _families(metrics))
     return _PAGE.format(rows=rows, fixed=fixed, per_partition=_count(metrics) - fixed)
 

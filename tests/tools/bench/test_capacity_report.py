@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,3 +53,11 @@ def test_what_was_measured_is_shown_and_written_before_a_traffic_that_nothing_se
 
 def test_no_rate_at_all_is_no_error_where_no_traffic_is_asked_for(tmp_path: Path) -> None:
     assert told(NONE_HELD, tmp_path / "out.json")["capacity.events_per_second"] == 0
+
+
+@pytest.mark.parametrize(("fails_at", "doubted"), [(8.0, False), (math.inf, False), (3.5, True)])
+def test_a_rate_above_one_that_did_not_hold_is_doubted_aloud(
+    fails_at: float, doubted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(replace(HELD, fails_at=fails_at), tmp_path / "out.json")
+    assert ("the machine was not steady" in " ".join(capsys.readouterr().out.split())) is doubted

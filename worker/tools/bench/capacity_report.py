@@ -41,6 +41,11 @@ def _tell(report: Report, found: Found, saturation: float, options: CapacityOpti
     report.note(
         f"Rates tried, events/s, and the share that was reranked and read within {options.budget_ms:g} ms: {tried}."
     )
+    if found.rate > found.fails_at:
+        report.note(
+            f"{found.fails_at:.1f} events/s did not hold though {found.rate:.1f} did: the machine was not steady. "
+            "Measure on a quiet one, or longer (--seconds, --repeat), before you count on it."
+        )
     if not found.rate:
         report.note(f"No rate that was tried has {options.share:.0%} in budget: the budget is too small for this list.")
     elif found.low < options.share:

@@ -84,7 +84,7 @@ class _Watch:
         return _Mark(now_s, count, cpu)
 
     def _count(self) -> int:
-        samples = [sample for family in self._metrics.events.collect() for sample in family.samples]
+        samples = [sample for family in self._metrics.events.published.collect() for sample in family.samples]
         return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from worker.kafka_io import KafkaOptions
+    from worker.model.cross_encoder import CrossEncoder
     from worker.model.options import Dtype
     from worker.settings import Settings
     from worker.tools.bench.broker import BenchBroker
@@ -48,10 +49,7 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
     texts = _texts(settings, options)
     environment = Environment()
     model = load_model(settings.model)
-    # What was `auto` is decided once: on a busy machine the worker might come to another answer.
-    settings = dataclasses.replace(
-        settings, model=dataclasses.replace(settings.model, device=model.device, dtype=cast("Dtype", model.dtype))
-    )
+    settings = _decided(settings, model)
     environment.add_model(model)
     environment.add(workload=texts.description, candidates=options.candidates, partitions=options.partitions)
     environment.add(**options.facts(settings))
@@ -64,13 +62,8 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
         environment.add(broker=broker.name)
         advance("starting the worker and its rivals", 1)
         turns = _Turns(stack, broker, options.partitions)
-        for name in rivals.NAMES if options.rivals else ():
-            if (reason := rivals.why_not(name, settings.kafka)) is not None:
-                report.note(f"{name} was not measured: {reason}")
-                continue
-            turns.add(
-                name, functools.partial(rivals.rival, name, model=settings.model, device=model.device, folder=folder)
-            )
+        if options.rivals:
+            _add_rivals(turns, report, settings, folder)
         # Last, since it waits: the rivals load their models meanwhile.
         turns.add("worker", functools.partial(served, settings, folder=folder, name="worker"))
         turns.warm(maker.round(_WARM_EVENTS, options.candidates).requests)
@@ -92,6 +85,22 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
         bars = {"bare scorer": scored, **turns.pairs_per_s}
         medians = {name: sorted(runs)[len(runs) // 2] for name, runs in bars.items()}
         draw_bars(options.plot, title="bench stream", y="pairs/s", values=medians)
+
+
+def _decided(settings: Settings, model: CrossEncoder) -> Settings:
+    """Decide once what was `auto`: on a busy machine the worker might come to another answer."""
+    decided = dataclasses.replace(settings.model, device=model.device, dtype=cast("Dtype", model.dtype))
+    return dataclasses.replace(settings, model=decided)
+
+
+def _add_rivals(turns: _Turns, report: Report, settings: Settings, folder: Path) -> None:
+    """Add the rivals that can run here; the report says why the others cannot."""
+    model = settings.model
+    for name in rivals.NAMES:
+        if (reason := rivals.why_not(name, settings.kafka)) is not None:
+            report.note(f"{name} was not measured: {reason}")
+            continue
+        turns.add(name, functools.partial(rivals.rival, name, model=model, device=model.device, folder=folder))
 
 
 def _texts(settings: Settings, options: StreamOptions) -> FreshTexts:

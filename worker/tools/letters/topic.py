@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError
 
 from worker.exits import Exit, StopError
 from worker.jobs import Partition
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
+from worker.kafka_io.group_offsets import for_client
 from worker.tools.tail import as_records, partitions_of
 
 if TYPE_CHECKING:
@@ -92,9 +93,8 @@ class LetterTopic:
 
     def commit(self, offsets: dict[Partition, int]) -> None:
         """Keep the next offset to read of each partition for the progress group. Raises StopError."""
-        wanted = {TopicPartition(*name): OffsetAndMetadata(offset, "", -1) for name, offset in offsets.items()}
         try:
-            self._client.commit(wanted, timeout_ms=_COMMIT_WITHIN_MS)
+            self._client.commit(for_client(offsets), timeout_ms=_COMMIT_WITHIN_MS)
         except KafkaError as error:
             raise running_trouble(error, self._options) from error
 

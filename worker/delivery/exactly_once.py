@@ -9,19 +9,22 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from worker.attempt import Attempt
 from worker.delays import Delays
-from worker.delivery import Ending
+from worker.delivery.outcomes import Ending
 from worker.exits import Exit, StopError
 from worker.kafka_io import TransactionFailed
+from worker.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import Any
 
     from worker.channel import Channel
-    from worker.delivery import DeliveryOptions, Outgoing
-    from worker.jobs import Job, Partition
+    from worker.delivery.options import DeliveryOptions
+    from worker.delivery.outcomes import Outgoing
+    from worker.jobs import Job
     from worker.kafka_io import TransactionalProducer
     from worker.metrics import Metrics
     from worker.pipeline import Pulse
@@ -42,7 +45,6 @@ class ExactlyOnce:
     the main loop read their partitions again from what is committed.
     """
 
-    GATHER_S = 0.005  # the events of one batch come one by one: a transaction does not end on the first of them
     RETRY_S = 0.005  # how soon to look whether a rebalance is over
 
     def __init__(  # noqa: PLR0913 - it stands between the publisher, the group, the broker and the main loop
@@ -64,36 +66,26 @@ class ExactlyOnce:
         self._pulse = pulse
         self._patience_s = patience_s  # how long to try for a new producer
         self.delays = Delays()
-        self._closings = Delays()  # what the ends of transactions take
+        self._ends = Delays()  # what the ends of transactions take
         self._producer = connect()
-        self._jobs: dict[Job, float] = {}  # of the open transaction, and when the outcome of each was sent
-        self._began_s = 0.0  # when its first outcome was sent
-        self._due_s = 0.0  # when it is to end
-        self._earliest_s = 0.0  # when the next one may end
-        self._closing_since_s: float | None = None
+        self._open = Transaction(options)
+        self._closing = Attempt()
         self._failing_s = 0.0  # spent on transactions that failed since the last one that did not
 
     def visible_s(self, now_s: float) -> float:
         """Count with when the transaction is due, and with what its end takes."""
-        return max(now_s, self._due_s if self._jobs else self._first_due_s(now_s)) + self._closings.long_s
-
-    def _first_due_s(self, now_s: float) -> float:
-        return max(now_s + self.GATHER_S, self._earliest_s)
+        return self._open.end_s(now_s) + self._ends.long_s
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send an outcome within the open transaction; the first one opens it."""
         now_s = time.monotonic()
-        if not self._jobs:
-            self._began_s, self._due_s = now_s, self._first_due_s(now_s)
         try:
             self._producer.send(*outgoing)
         except TransactionFailed as error:
-            self._jobs[job] = now_s
+            self._open.add(job, now_s)
             self._start_over(error)
-            return
-        self._jobs[job] = now_s
-        if len(self._jobs) >= self._options.transaction_events:
-            self._due_s = self._began_s
+        else:
+            self._open.add(job, now_s)
 
     def drop(self, job: Job) -> None:
         """End it at once: what comes behind it in its partition is dropped too, by the order."""
@@ -101,18 +93,18 @@ class ExactlyOnce:
 
     def patience_s(self, now_s: float) -> float | None:
         """Return how long the open transaction may still wait for more."""
-        return max(0.0, self._due_s - now_s) if self._jobs else None
+        return self._open.patience_s(now_s)
 
     def tend(self, now_s: float) -> None:
         """End the transaction if it is due."""
-        if self._jobs and now_s >= self._due_s:
+        if self._open.is_due(now_s):
             self._close(now_s)
 
     def finish(self) -> None:
         """End the transaction, or give it up where the worker has given its partitions up."""
-        while self._jobs:
+        while self._open:
             self._close(time.monotonic())
-            time.sleep(self.RETRY_S if self._jobs else 0)
+            time.sleep(self.RETRY_S if self._open else 0)
 
     def close(self) -> None:
         """Abort what is open: readers would wait for it until the broker does so."""
@@ -120,12 +112,11 @@ class ExactlyOnce:
 
     def commit_age_s(self) -> float:
         """Return for how long the worker has been trying to end a transaction; 0 while it is not. For any thread."""
-        since_s = self._closing_since_s
-        return 0.0 if since_s is None else time.monotonic() - since_s
+        return self._closing.age_s()
 
     def _close(self, now_s: float) -> None:
         """Commit; or start over; or, while a rebalance is under way, put it off."""
-        self._closing_since_s = self._closing_since_s or now_s
+        self._closing.begin()
         self._pulse.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
         try:
             self._producer.settle()
@@ -133,35 +124,35 @@ class ExactlyOnce:
             # generation, so a partition that is still its own here is so until the commit is through.
             with self._membership() as group:
                 if self._must_wait(group, now_s):
-                    self._due_s = now_s + self.RETRY_S
+                    self._open.put_off(now_s + self.RETRY_S)
                     return
-                self._producer.commit(_next_offsets(self._jobs), group)
+                self._producer.commit(self._open.next_offsets(), group)
         except TransactionFailed as error:
             self._start_over(error)
             return
         self._failing_s = 0.0
-        self._closings.observe(time.monotonic() - now_s)
+        self._ends.observe(time.monotonic() - now_s)
         self._count("committed", now_s)
         self._end(committed=True)
 
     def _must_wait(self, group: Any, now_s: float) -> bool:
         """Return whether a rebalance is under way. Raises TransactionFailed where the transaction is to be given up."""
-        if not all(job.ticket.live for job in self._jobs):
+        if not self._open.is_live():
             raise TransactionFailed("a partition was given up meanwhile")
-        if group is None and now_s >= self._began_s + self._options.transaction_timeout_s / 2:
+        if group is None and self._open.has_waited_too_long(now_s):
             raise TransactionFailed("a rebalance has taken too long")
         return group is None
 
     def _start_over(self, error: TransactionFailed) -> None:
         """Give the transaction up. Only a new producer knows for certain that the old one's work is undone or done."""
         now_s = time.monotonic()
-        self._closing_since_s = self._closing_since_s or now_s
+        self._closing.begin()
         log.warning(
             "a transaction was given up, its events are read again: %(error)s",
             {"error": error},
             extra={"event": "transaction_given_up"},
         )
-        self._failing_s += now_s - self._began_s
+        self._failing_s += now_s - self._open.began_s
         self._producer.close()
         self._producer = self._replaced(now_s + self._patience_s - self._failing_s, error)
         self._failing_s += time.monotonic() - now_s
@@ -188,22 +179,15 @@ class ExactlyOnce:
 
     def _count(self, result: str, closing_s: float) -> None:
         now_s = time.monotonic()
-        self._metrics.transactions.labels(result).inc()
-        self._metrics.transaction_seconds.observe(now_s - self._began_s)
-        self._metrics.transaction_end_seconds.observe(now_s - closing_s)
+        self._metrics.progress.transactions.labels(result).inc()
+        self._metrics.progress.transaction_seconds.observe(now_s - self._open.began_s)
+        self._metrics.progress.transaction_end_seconds.observe(now_s - closing_s)
 
     def _end(self, *, committed: bool) -> None:
         now_s = time.monotonic()
-        jobs, self._jobs = self._jobs, {}
-        self._earliest_s = now_s + self._options.transaction_interval_s
-        self._closing_since_s = None
-        for job, sent_s in jobs.items():
+        self._closing.end()
+        for job, sent_s in self._open.end(now_s).items():
             job.dropped = not committed
             if committed:
                 self.delays.observe(now_s - sent_s)
             self._endings.put(Ending(job, now_s, committed=committed))
-
-
-def _next_offsets(jobs: Iterable[Job]) -> dict[Partition, int]:
-    """Return where each partition goes on after these, which came in its order."""
-    return {job.record.partition: job.record.next_offset for job in jobs}

@@ -1,0 +1,28 @@
+"""What follows from the options of the delivery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from worker.delivery import DeliveryOptions
+from worker.ordering import by_key, by_nothing, by_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize(
+    ("options", "line_of"),
+    [
+        (DeliveryOptions(), by_key),
+        (DeliveryOptions(order_by_key=False), by_nothing),
+        (DeliveryOptions(delivery="exactly-once"), by_partition),
+        (DeliveryOptions(delivery="exactly-once", order_by_key=False), by_partition),
+    ],
+)
+def test_outcomes_of_a_key_are_in_line_and_those_of_a_partition_where_they_leave_in_transactions(
+    options: DeliveryOptions, line_of: Callable[..., object]
+) -> None:
+    assert options.line_of is line_of

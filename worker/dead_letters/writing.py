@@ -1,0 +1,104 @@
+"""Writes a dead letter: an event as it came, with where it came from and why in its headers."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from worker.corrupt_records import REASON as CORRUPT
+from worker.dead_letters.headers import ORIGIN, SCHEMA_VERSION, earlier_texts, listed, names, others, sent, time_text
+from worker.events import REASONS as EVENT_REASONS
+
+if TYPE_CHECKING:
+    from worker.dead_letters.headers import SentHeaders
+    from worker.jobs import Fault, Job, Keep, ModelName, Record
+
+# The values of the label `reason` of rerank_dead_letters_total: a bad event, and what can go wrong with a good one.
+REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "defect")
+
+_MAX_MESSAGE = 1000  # characters; an exception may carry a whole tensor
+
+_Texts = dict[str, str | None]
+
+
+class Letter(NamedTuple):
+    """A record for the dead-letter topic."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: SentHeaders
+
+
+def dead_letter(  # noqa: PLR0913  # all but the job are named, and each is a fact of its own
+    job: Job, *, group_id: str, worker_version: str, model: ModelName | None, now_s: float, keep: Keep = "all"
+) -> Letter:
+    """Build the dead letter of a job with a fault; `now_s` is seconds since 1970, UTC.
+
+    Key, value and headers are the original's, except for the headers of an earlier dead letter: those are replaced, the
+    first failure's time and place are kept and the attempts are counted on. `keep` is for a topic that refuses a record
+    as large: headers say what was left out, and how large it was.
+    """
+    record, fault = job.record, job.fault
+    assert fault is not None, "only a job with a fault becomes a dead letter"
+    earlier = earlier_texts(record.headers)
+    texts = {
+        **_place(record),
+        "consumer-group": group_id,
+        **_reason(fault),
+        **_history(earlier, now_s),
+        "worker-version": worker_version,
+        "model": f"{model.id}@{model.revision}" if model else None,
+        "schema-version": SCHEMA_VERSION,
+        **_left_out(record, earlier, keep),
+    }
+    if keep == "nothing":
+        return Letter(None, None, sent(texts))
+    return Letter(record.key, record.value if keep == "all" else None, others(record.headers) + sent(texts))
+
+
+def _place(record: Record) -> _Texts:
+    return {
+        "original-topic": record.partition.topic,
+        "original-partition": str(record.partition.number),
+        "original-offset": str(record.offset),
+        "original-last-offset": str(record.next_offset - 1) if record.corrupt else None,
+        "original-timestamp": str(record.timestamp_ms),
+    }
+
+
+def _reason(fault: Fault) -> _Texts:
+    return {
+        "stage": fault.stage,
+        "reason": fault.reason,
+        "error-class": fault.error,
+        "error-message": fault.message[:_MAX_MESSAGE],
+        "path": fault.path,
+    }
+
+
+def _history(earlier: dict[str, str], now_s: float) -> _Texts:
+    """Count on from an earlier dead letter of the event, if there was one."""
+    return {
+        "attempts": str(int(earlier.get("dlq.attempts", "0")) + 1),
+        "replays": earlier.get("dlq.replays"),
+        "first-failure-time": earlier.get("dlq.first-failure-time", time_text(datetime.fromtimestamp(now_s, UTC))),
+        **{f"first-{part}": earlier.get(f"dlq.first-{part}", earlier.get(f"dlq.original-{part}")) for part in ORIGIN},
+    }
+
+
+def _left_out(record: Record, earlier: dict[str, str], keep: Keep) -> _Texts:
+    """Say what the dead letter lacks of the record."""
+    bare = keep == "nothing"
+    valueless = (name for name, text in record.headers if text is None)
+    nulls = [*names(earlier.get("dlq.null-headers", "")), *valueless]
+    return {
+        "null-headers": None if bare else listed(nulls),
+        "value-dropped": None if keep == "all" else _digest(record.value),
+        "key-dropped": _digest(record.key) if bare else None,
+        "headers-dropped": str(len(record.headers)) if bare else None,
+    }
+
+
+def _digest(value: bytes | None) -> str | None:
+    return None if value is None else f"bytes={len(value)} sha256={hashlib.sha256(value).hexdigest()}"

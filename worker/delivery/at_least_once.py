@@ -1,0 +1,61 @@
+"""The delivery of outcomes each by itself: what was acknowledged is committed later, by the main loop."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from worker.delays import Delays
+from worker.delivery.outcomes import Ending
+
+if TYPE_CHECKING:
+    from worker.channel import Channel
+    from worker.delivery.outcomes import Outgoing
+    from worker.jobs import Job
+    from worker.kafka_io import Producer
+
+
+class AtLeastOnce:
+    """Sends each outcome by itself; the broker's acknowledgement ends the event, whose offset is committed later."""
+
+    def __init__(self, producer: Producer, endings: Channel[Ending]) -> None:
+        self._producer = producer
+        self._endings = endings
+        self.delays = Delays()
+
+    def visible_s(self, now_s: float) -> float:
+        """Count with what acknowledgements take."""
+        return now_s + self.delays.long_s
+
+    def send(self, job: Job, outgoing: Outgoing) -> None:
+        """Send it; the ending comes from the producer's thread."""
+        sent_s = time.monotonic()
+
+        def ended(error: Exception | None) -> None:
+            now_s = time.monotonic()
+            self.delays.observe(now_s - sent_s)
+            self._endings.put(Ending(job, now_s, error))
+
+        self._producer.send(*outgoing, ended)
+
+    def drop(self, job: Job) -> None:
+        """End it at once."""
+        self._endings.put(Ending(job, time.monotonic()))
+
+    def patience_s(self, _now_s: float) -> None:
+        """Nothing is ever due."""
+        return
+
+    def tend(self, now_s: float) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing: what was sent is acknowledged by and by."""
+
+    def close(self) -> None:
+        """Wait a while for what was not acknowledged yet."""
+        self._producer.close()
+
+    def commit_age_s(self) -> float:
+        """Never try: what it sent is committed by the main loop."""
+        return 0.0

@@ -1,0 +1,39 @@
+"""Connects a client as a member of the consumer group that commits by itself what it has done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaConsumer
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+from worker.kafka_io.connect import connect
+
+if TYPE_CHECKING:
+    from worker.kafka_io.options import IsolationLevel, KafkaOptions
+
+# Members learn of a rebalance with a heartbeat, so a short interval makes rebalances short; one costs next to nothing.
+_HEARTBEAT_S = 1.0
+
+
+def connect_group_client(options: KafkaOptions, isolation_level: IsolationLevel) -> Any:
+    """Return a KafkaConsumer that is connected, and has not subscribed to anything yet. Raises as `connect` does."""
+    session_ms = int(options.session_timeout_s * 1000)
+    return connect(
+        KafkaConsumer,
+        options,
+        group_id=options.group_id,
+        group_instance_id=options.group_instance_id,
+        client_id="rerank-worker",
+        # The class: an instance that two consumers share mixes up who owns what.
+        partition_assignment_strategy=[CooperativeStickyAssignor],
+        enable_auto_commit=False,
+        auto_offset_reset=options.auto_offset_reset,
+        allow_auto_create_topics=False,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=int(min(_HEARTBEAT_S * 1000, session_ms / 3)),
+        max_poll_interval_ms=int(options.max_poll_interval_s * 1000),
+        fetch_max_wait_ms=int(options.fetch_wait_s * 1000),
+        isolation_level=isolation_level,
+        metrics_enabled=False,  # no deserializers either: a raising one would make poll spin
+    )

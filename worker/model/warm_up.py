@@ -1,0 +1,70 @@
+"""The batches that a model scores before it is ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from worker.model.rows import Rows
+
+if TYPE_CHECKING:
+    from worker.jobs import Pairs
+    from worker.model.tokens import PairEncoder
+
+# The shapes of a warm-up: short titles up to long pairs, alone and in groups of at most as many tokens as one forward
+# pass has. A model for documents has thousands of positions, which would keep readiness waiting for minutes.
+_WARM_LENGTHS = (16, 48, 128, 512)
+_WARM_PAIRS, _WARM_TOKENS = (1, 8, 32), 2_048
+_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS = (1, 32, 256), 32_768
+# The second is too large for a CUDA graph, which does without what a thread needs for itself.
+_THREAD_LENGTH, _THREAD_PAIRS, _CUDA_THREAD_PAIRS = 48, 32, 600
+_WARM_TEXT = "Wireless mouse 2.4 GHz, 1600 DPI, silent buttons, USB receiver, black, for laptop and PC. "
+
+
+class BatchTime(NamedTuple):
+    """How long a batch took: its pairs, its real tokens, the sum of its squared lengths, seconds."""
+
+    pairs: int
+    tokens: int
+    squares: int
+    seconds: float
+
+
+def warm_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows]:
+    """Return batches of real shapes, from one short pair to many long ones."""
+    counts, most = (_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS) if cuda else (_WARM_PAIRS, _WARM_TOKENS)
+    return [
+        _repeated(encoder, length, count)
+        for length in sorted({min(length, max_length) for length in _WARM_LENGTHS})
+        for count in counts
+        if count == 1 or count * length <= most
+    ]
+
+
+def thread_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows]:
+    """Return what makes a thread ready that another has loaded the model for."""
+    counts = (_THREAD_PAIRS, _CUDA_THREAD_PAIRS) if cuda else (_THREAD_PAIRS,)
+    return [_repeated(encoder, min(_THREAD_LENGTH, max_length), count) for count in counts]
+
+
+def _repeated(encoder: PairEncoder, length: int, count: int) -> Rows:
+    """Return `count` equal pairs of about `length` tokens, at most the model's maximum."""
+    text = _WARM_TEXT
+    pairs = encoder.encode("wireless mouse", [text])
+    while len(pairs.ids) < length and not pairs.truncated:
+        text += _WARM_TEXT
+        pairs = encoder.encode("wireless mouse", [text])
+    return _cut(pairs, length, count)
+
+
+def _cut(pairs: Pairs, length: int, count: int) -> Rows:
+    ids = pairs.ids[:length]
+    lengths = np.full(count, len(ids), np.int64)
+    return Rows(
+        ids=np.tile(ids, count),
+        starts=np.arange(count) * len(ids),
+        lengths=lengths,
+        splits=np.full(count, pairs.splits[0], np.int32),
+        bounds=np.array([0, count]),
+    )
