@@ -6,7 +6,7 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image lint format clean
+.PHONY: demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image cluster-test lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -41,6 +41,11 @@ check-deploy: .venv/.dev .venv-checkov/.made
 
 image: .venv/.dev
 	$(BIN)/python -m tests.deploy.image $(IMAGE_ARGS)
+
+# As root. The shell is the first process of namespaces of its own: what is left when it ends, ends with it.
+cluster-test: image
+	unshare --net --mount --pid --fork --kill-child --mount-proc sh -c '"$$@"; exit $$?' - \
+		$(BIN)/python -m pytest tests/cluster --cluster --cluster-table docs/cluster.md --need-apache $(CLUSTER_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

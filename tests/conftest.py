@@ -47,11 +47,13 @@ def _kafka_home() -> Path | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI insist on Apache Kafka, and `make faults` run its suite for longer (tests/faults)."""
+    """Let CI insist on Apache Kafka, `make faults` run its suite for longer, and `make cluster-test` run at all."""
     parser.addoption("--need-apache", action="store_true", help="fail, not skip, what needs Apache Kafka")
     parser.addoption("--fault-runs", type=int, default=1, help="how often each fault is tried")
     parser.addoption("--fault-seed", type=int, help="what the random parts of faults begin with")
     parser.addoption("--fault-table", help="a Markdown file to put the table of the faults into")
+    parser.addoption("--cluster", action="store_true", help="run tests/cluster: network and mounts are its own")
+    parser.addoption("--cluster-table", help="a Markdown file to put the table of the cluster test into")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 NAME = "rerank-worker:0.1.0"
 NEEDED = ("buildah", "debootstrap")
+FOLDER = Path(os.environ.get("IMAGE_FOLDER", ROOT / "build" / "image"))
 _PACKAGES = "python3,python3-venv,ca-certificates"
 
 
@@ -93,7 +94,7 @@ def build(buildah: Buildah, volumes: list[str], arguments: list[str]) -> None:
 def main() -> None:
     """Build what is not there yet, and the image anew."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "image", help="where the images are kept")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the images are kept")
     parser.add_argument(
         "--volume", action="append", default=[], help="FROM:TO:ro, for the build to see: pip's settings"
     )

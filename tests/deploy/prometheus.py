@@ -40,13 +40,13 @@ def promtool(*words: object, given: bytes | None = None) -> str:
 
 
 class Prometheus(Child):
-    """Scrapes these ports of this machine every second, as a context manager."""
+    """Scrapes these targets, `host:port`, every second, as a context manager."""
 
-    def __init__(self, ports: Iterable[int], folder: Path) -> None:
+    def __init__(self, targets: Iterable[str], folder: Path) -> None:
         settings = yaml.safe_load((RULES / "prometheus.yml").read_text(encoding="utf-8"))
         settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         settings["rule_files"] = [str(RULES / name) for name in settings["rule_files"]]
-        settings["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
+        settings["scrape_configs"][0]["static_configs"] = [{"targets": list(targets)}]
         (folder / "prometheus.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"

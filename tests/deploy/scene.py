@@ -67,7 +67,7 @@ def scene(
             module=module, on_overload="partial", delivery="exactly-once", transactional_id=f"of-{line.requests}"
         )
         load.start()
-        with Prometheus([worker.port for worker in line.workers], folder) as prometheus:
+        with Prometheus([f"127.0.0.1:{worker.port}" for worker in line.workers], folder) as prometheus:
             yield prometheus, line.workers
     finally:
         if load.is_alive():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.image import NAME, NEEDED, ROOT, Buildah, base_name
+from tests.deploy.image import FOLDER, NAME, NEEDED, Buildah, base_name
 from tests.integration.line import Line, event, sources
 from worker import __version__
 from worker.tools.children import Child, free_port
@@ -27,7 +27,7 @@ _PREFIX = "/opt/rerank-worker"
 
 @pytest.fixture(scope="module")
 def buildah() -> Buildah:
-    found = Buildah(Path(os.environ.get("IMAGE_FOLDER", ROOT / "build" / "image")))
+    found = Buildah(FOLDER)
     if os.geteuid() != 0 or not all(map(shutil.which, NEEDED)) or not found.has(NAME):
         pytest.skip(f"needs an image and buildah as root: make image ({', '.join(NEEDED)}), or IMAGE_FOLDER")
     return found

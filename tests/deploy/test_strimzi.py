@@ -6,17 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kafka import KafkaAdminClient
-from kafka.admin import (
-    ACL,
-    ACLOperation,
-    ACLPermissionType,
-    ACLResourcePatternType,
-    NewTopic,
-    ResourcePattern,
-    ResourceType,
-)
 
 from tests.deploy.manifests import Manifests, render
+from tests.deploy.strimzi import SCRAM, acls, new_topic
 from tests.integration.line import Line, Worker, event
 from worker.exits import Exit
 from worker.tools.brokers import ApacheKafka
@@ -26,14 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PASSWORD = "secret of the tests"
-_KINDS = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactionalId": ResourceType.TRANSACTIONAL_ID}
-_OPERATIONS = {
-    "Read": ACLOperation.READ,
-    "Write": ACLOperation.WRITE,
-    "DescribeConfigs": ACLOperation.DESCRIBE_CONFIGS,
-}
 _OPTIONS = {"requests": "REQUEST", "results": "RESULT", "dead-letters": "DEAD_LETTER"}
-_PATTERNS = {"literal": ACLResourcePatternType.LITERAL, "prefix": ACLResourcePatternType.PREFIXED}
 
 pytestmark = pytest.mark.apache
 
@@ -46,40 +31,18 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> Manifests:
 @pytest.fixture(scope="module")
 def kafka(apache_kafka_home: Path, manifests: Manifests, broker_logs: Path) -> Iterator[ApacheKafka]:
     (user,) = manifests.of_kind("KafkaUser")
-    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     broker = ApacheKafka(
         apache_kafka_home,
         listeners=("SASL_PLAINTEXT",),
         users={user["metadata"]["name"]: _PASSWORD},
-        properties={
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": login,
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-        },
+        properties=SCRAM,
         folder=broker_logs / "strimzi",
     )
     with broker:
         with KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers) as admin:
-            admin.create_topics([_topic(topic) for topic in manifests.of_kind("KafkaTopic")])
-            admin.create_acls(list(_acls(user)))
+            admin.create_topics([new_topic(topic) for topic in manifests.of_kind("KafkaTopic")])
+            admin.create_acls(list(acls(user)))
         yield broker
-
-
-def _topic(resource: dict[str, Any]) -> NewTopic:
-    """Return the topic, on the one broker that there is."""
-    settings = {name: str(value) for name, value in resource["spec"]["config"].items()} | {"min.insync.replicas": "1"}
-    name, partitions = resource["metadata"]["name"], resource["spec"]["partitions"]
-    return NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=settings)
-
-
-def _acls(user: dict[str, Any]) -> Iterator[ACL]:
-    for rule in user["spec"]["authorization"]["acls"]:
-        resource = rule["resource"]
-        pattern = _PATTERNS[resource.get("patternType", "literal")]
-        what = ResourcePattern(_KINDS[resource["type"]], resource["name"], pattern)
-        for operation in rule["operations"]:
-            yield ACL(f"User:{user['metadata']['name']}", "*", _OPERATIONS[operation], ACLPermissionType.ALLOW, what)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.faults.checker import INVARIANTS, applies
+from tests.marked_text import replace_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,13 +63,7 @@ class Table:
 
     def write(self, path: Path) -> None:
         """Put the table between its marks in a Markdown file. Raises ValueError where they are missing."""
-        text = path.read_text(encoding="utf-8")
-        begin, end = map(re.escape, _MARKS)
-        new = "\n\n".join((_MARKS[0], "\n".join(self.lines()), _MARKS[1]))
-        changed, count = re.subn(f"{begin}.*{end}", lambda _: new, text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"{path}: expected {_MARKS[0]} and {_MARKS[1]} once, got them {count} times")
-        path.write_text(changed, encoding="utf-8")
+        replace_between(path, _MARKS, "\n".join(self.lines()))
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
         for (fault, delivery), row in self.rows.items():
