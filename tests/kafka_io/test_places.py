@@ -23,6 +23,7 @@ def test_it_is_known_how_far_a_partition_was_received_and_where_it_ends(
     turn_until(lambda: places(reader) == {0: (10, 10), 1: (3, 3)}, reader)
 
 
+@pytest.mark.apache  # asked where a partition ends, the embedded broker counts batches, not records
 def test_where_a_partition_ends_is_asked_while_no_fetches_say_it(
     join: Join, produce: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
