@@ -99,6 +99,13 @@ def test_a_worker_that_does_not_answer_is_shown_so_and_the_others_go_on(line: Li
     assert cells(ran.stdout, "all")[1] == "1 of 3 ready"
 
 
+def test_where_no_worker_answers_the_one_look_fails(stranger: str) -> None:
+    ran = rerank_worker(None, "top", f"127.0.0.1:{free_port()}", stranger, "--once", "--interval", "0.1")
+    assert ran.returncode == Exit.UNREACHABLE
+    assert "unreachable: Connection refused" in ran.stdout
+    assert "no worker answers" in ran.stderr
+
+
 @pytest.mark.broker
 def test_on_a_terminal_it_goes_on_until_ctrl_c_and_sees_a_worker_end(line: Line) -> None:
     worker = line.start(module=LIGHT)

@@ -43,7 +43,8 @@ class _Output(Console):
 def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
     """Show the workers at these addresses until Ctrl-C, or once: what they did in one interval.
 
-    Raises StopError(Exit.USAGE) for an address that is none, or such an interval.
+    Raises StopError: Exit.USAGE for an address that is none, or such an interval; Exit.UNREACHABLE where no worker
+    answers the one look.
     """
     if not _SHORTEST_S <= interval_s <= _LONGEST_S:
         raise StopError(
@@ -55,7 +56,12 @@ def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
         if once:
             scraper.scrape()
             time.sleep(interval_s)
-            console.print(screen(scraper.scrape(), partitions=sys.maxsize))
+            scrapes = scraper.scrape()
+            console.print(screen(scrapes, partitions=sys.maxsize))
+            if not any(scrape.reading for scrape in scrapes):
+                raise StopError(
+                    Exit.UNREACHABLE, "no worker answers; check the addresses, and --http-port of the workers"
+                )
         else:
             _watch(scraper, console, interval_s)
     except KeyboardInterrupt:
