@@ -14,6 +14,8 @@ from tests.integration.line import Worker, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.apache  # one of the workers publishes in transactions
+
 Scene = tuple[Prometheus, list[Worker]]
 
 _INTERVAL = "15s"  # in place of $__rate_interval: the scene is scraped every second

@@ -177,7 +177,7 @@ class Line:
             return end
 
     def count(self, topic: str) -> int:
-        """Return how many records a topic has received."""
+        """Return how many records a topic has received; the embedded broker counts batches of them."""
         with KafkaConsumer(bootstrap_servers=self.broker, group_id=None) as consumer:
             numbers = consumer.partitions_for_topic(topic) or set()
             return sum(consumer.end_offsets([TopicPartition(topic, number) for number in numbers]).values())
