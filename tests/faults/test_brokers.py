@@ -65,7 +65,9 @@ def test_a_full_disk_under_the_log_stops_the_stream_until_there_is_room(
         filler.unlink()
         fragile.start()
 
-    stage.run_together(fragile, Fault(name="full disk under the log", bound_s=BACK_S), fill)
+    # Not exactly once: a lone broker may lose the state of a transaction whose records it has (docs/delivery.md).
+    fault = Fault(name="full disk under the log", bound_s=BACK_S, deliveries=("at-least-once",))
+    stage.run_together(fragile, fault, fill)
 
 
 def test_leaders_that_move_are_followed(stage: Stage, three: Cluster) -> None:
