@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from tests.faults.fault import Fault
+from worker.exits import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,12 @@ def test_a_full_disk_under_the_log_stops_the_stream_until_there_is_room(
         fragile.start()
 
     # Not exactly once: a lone broker may lose the state of a transaction whose records it has (docs/delivery.md).
-    fault = Fault(name="full disk under the log", bound_s=BACK_S, deliveries=("at-least-once",))
+    fault = Fault(
+        name="full disk under the log",
+        bound_s=BACK_S,
+        deliveries=("at-least-once",),
+        exits=frozenset({Exit.DELIVERY}),  # where it is a result that the disk has no room for
+    )
     stage.run_together(fragile, fault, fill)
 
 
