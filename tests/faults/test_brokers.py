@@ -66,7 +66,7 @@ def test_a_full_disk_under_the_log_stops_the_stream_until_there_is_room(
         filler.unlink()
         fragile.start()
 
-    # Not exactly once: a lone broker may lose the state of a transaction whose records it has (docs/delivery.md).
+    # Not exactly once: a lone broker that comes back may count as aborted what it has not (docs/delivery.md).
     fault = Fault(
         name="full disk under the log",
         bound_s=BACK_S,
