@@ -14,11 +14,12 @@ from worker.jobs import Fault
 from worker.ordering import by_partition
 
 
-def test_a_stop_finishes_what_is_in_hand_commits_it_and_takes_no_more() -> None:
-    def body(line: Bench) -> None:
-        line.end(*list(line.inbox))  # all at its end: nothing ends before the stop
+def _end_all_last(line: Bench) -> None:
+    line.end(*list(line.inbox))  # all at its end: nothing ends before the stop
 
-    line = bench(body)
+
+def test_a_stop_finishes_what_is_in_hand_commits_it_and_takes_no_more() -> None:
+    line = bench(_end_all_last)
     line.pipeline.start()
     line.consumer.tell("assigned")
     line.consumer.records = [record(0), record(1)]
@@ -118,10 +119,7 @@ def test_too_many_dead_letters_stop_it_with_what_is_queued_dropped_and_what_was_
 
 
 def test_records_that_cannot_be_read_stop_it_once_what_comes_before_them_is_committed() -> None:
-    def body(line: Bench) -> None:
-        line.end(*list(line.inbox))  # all at its end: nothing ends before the stop
-
-    line = bench(body)
+    line = bench(_end_all_last)
     line.pipeline.start()
     line.consumer.tell("assigned")
     line.turn()
