@@ -12,7 +12,7 @@ from worker.jobs import Corrupt, Partition, Record
 from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_client import connect_group_client
-from worker.kafka_io.group_offsets import CommitRefused, GroupOffsets
+from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
 from worker.kafka_io.joins import Joins
 from worker.kafka_io.membership import Membership
 from worker.kafka_io.places import Places
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 5.0
-_RETRY_S = 0.1  # after an error that may pass: the client raises some at once, again and again
 _JOIN_S = 0.05  # a join is taken up inside poll, and takes it a moment to be
 
 
@@ -157,7 +156,7 @@ class Consumer:
             return
         if error.retriable:
             log.warning("poll: %(error)s", {"error": error}, extra={"event": "poll_failed"})
-            time.sleep(_RETRY_S)
+            time.sleep(RETRY_S)
             return
         self._failed = True
         raise running_trouble(error, self._options) from error

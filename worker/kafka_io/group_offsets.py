@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _COMMIT_WITHIN_S = 5.0
 _READ_WITHIN_S = 20.0  # a broker that has just started loads the group first
-_RETRY_S = 0.1  # after an error that may pass: the client raises some at once, again and again
+RETRY_S = 0.1  # after an error that may pass: the client raises some at once, again and again
 
 
 class CommitRefused(Exception):  # noqa: N818 - it is the group's word, and the worker goes on
@@ -67,4 +67,4 @@ class GroupOffsets:
             except kafka_errors.KafkaError as error:
                 if not error.retriable or time.monotonic() >= give_up_s:
                     raise running_trouble(error, self._options) from error
-                time.sleep(_RETRY_S)
+                time.sleep(RETRY_S)
