@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from worker.model.rows import Rows
+from worker.model.rows import any_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,9 @@ def bytes_per_token(backend: TorchPadded | TorchVarlen, device: torch.device, po
     It is measured with pairs of the model's longest, since padded attention takes more for those, and before there are
     graphs, which have their memory already.
     """
-    rows = _trial(min(positions, _TRIAL_LENGTH), min(backend.pass_tokens, _TRIAL_TOKENS))
+    length = min(positions, _TRIAL_LENGTH)
+    pairs = max(1, min(backend.pass_tokens, _TRIAL_TOKENS) // length)
+    rows = any_rows(np.full(pairs, length), vocabulary=2)  # every model has two ids
     backend.start(rows).finish()  # the first run allocates workspaces that stay
     held = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
@@ -72,11 +74,3 @@ def room(device: torch.device, per_token: float) -> int:
 def tokens_that_fit(free: int, per_token: float) -> int:
     """Return how many tokens of so many bytes a forward pass may have where so many bytes are free; one at least."""
     return max(1, int(free * _SHARE / max(1.0, per_token)))
-
-
-def _trial(length: int, tokens: int) -> Rows:
-    pairs = max(1, tokens // length)
-    lengths = np.full(pairs, length)
-    # Any id would do, but that of padding may count for nothing: one is in every vocabulary, and zero is too.
-    ids = np.ones(pairs * length, np.int32)
-    return Rows(ids, np.arange(pairs) * length, lengths, lengths // 3, np.array([0, pairs]))
