@@ -8,7 +8,8 @@ function plots(status) {
     area: true,
     label: `Events a second in the last minutes, ${now ? rate(now.events) : "none"} now`,
   });
-  const edges = [...values("p50_s", "p99_s"), status.budget_s];
+  // The budget's line lies below the upper edge, so that there is room for its name.
+  const edges = [...values("p50_s", "p99_s"), 1.5 * status.budget_s];
   plot("latency", status, logarithmic(edges), [["p50_s", "second"], ["p99_s", "main"]], {
     limit: status.budget_s,
     label: `Latency in the last minutes: p50 ${duration(now?.p50_s ?? null)}, p99 ${latency(now?.p99_s ?? null)} now`,
