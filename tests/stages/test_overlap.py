@@ -46,12 +46,13 @@ class Flight:
 
 
 class Device:
-    """A device with a queue, and the clock: time passes where somebody waits."""
+    """A device with a queue, and the clock: time passes where somebody waits, and where a batch is prepared."""
 
     overlaps, score_cache = True, None
 
-    def __init__(self, slowness: Callable[[int], float]) -> None:
+    def __init__(self, slowness: Callable[[int], float], prepare_s: float) -> None:
         self.now_s = 100.0
+        self._prepare_s = prepare_s
         self.busy_s = 0.0
         self.batches = 0
         self.free_s = 0.0  # when it has come to the end of its queue
@@ -62,6 +63,7 @@ class Device:
         pass
 
     def launch(self, batch: list[Slice]) -> Flight:
+        self.now_s += self._prepare_s
         tokens = sum(int(job.pairs.offsets[stop] - job.pairs.offsets[start]) for job, start, stop in batch if job.pairs)
         took_s = PER_TOKEN_S * tokens * self._slowness(self.batches) * self._chance.lognormal(0, 0.05)
         self.batches += 1
@@ -88,8 +90,10 @@ class Inbox:
         return jobs
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, slowness: Callable[[int], float], *, warm_up: float = 1.0) -> Device:
-    device = Device(slowness)
+def _run(
+    monkeypatch: pytest.MonkeyPatch, slowness: Callable[[int], float], *, warm_up: float = 1.0, prepare_s: float = 0.0
+) -> Device:
+    device = Device(slowness, prepare_s)
     monkeypatch.setattr(score, "time", SimpleNamespace(monotonic=lambda: device.now_s))
     publishing: Channel[Job] = Channel()
     jobs = [making.job(*[100] * 40, deadline_s=1e9, offset=offset) for offset in range(200)]
@@ -115,4 +119,12 @@ def test_the_device_never_waits_for_what_was_predicted(
     slowness: Callable[[int], float], warm_up: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = _run(monkeypatch, slowness, warm_up=warm_up)
+    assert device.busy_s / (device.free_s - 100.0) > 0.97
+
+
+@pytest.mark.parametrize("prepare_s", [0.005, 0.02])
+def test_the_device_does_not_wait_for_a_host_that_is_slow_to_prepare(
+    prepare_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = _run(monkeypatch, lambda _: 1.0, prepare_s=prepare_s)
     assert device.busy_s / (device.free_s - 100.0) > 0.97

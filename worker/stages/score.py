@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class _Flying(NamedTuple):
-    """A batch that was launched: when it is expected back, and what it is to the cost model."""
+    """A batch that was launched: when it is back, if it is quick and as good as surely, and its part in the costs."""
 
     batch: list[Slice]
     flight: Flight
     began_s: float
+    quick_s: float
     expected_s: float
     load: Load
 
@@ -37,13 +38,14 @@ class Score:
     """Owns the scheduler and the device: batches what waits, scores it, hands on what is complete.
 
     Where the device has a queue of its own, the next batch is put together while one is on it, as late as possible: as
-    soon as the device will be free within the time that the host needs to prepare it, or is free sooner than expected.
-    What comes until then shares it. `delays` are those of publishing: an event is due so much before its deadline.
+    soon as the device may be free within the time that the host needs to prepare it. What comes until then shares it.
+    `delays` are those of publishing: an event is due so much before its deadline.
     """
 
     IDLE_S = 0.5  # how long to wait for work before the pulse is beaten again
     SWEEP_S = 0.02  # how long what is to be given up may stay in the queue; looking for it costs time for each event
-    PREPARE_S = 0.002  # what the host needs to lay out a batch and launch it
+    PREPARE_S = 0.002  # what the host needs to put a batch together and launch it, until that was seen,
+    FORGET = 0.1  # and how fast a slow time of it is forgotten: a busy host may need as long again
     LOOK_S = 0.0005  # how late it may be seen that a batch is back: it would count as the device's time
 
     def __init__(  # noqa: PLR0913 - what it decides by, and what it decides about
@@ -66,6 +68,7 @@ class Score:
         self._flying: deque[_Flying] = deque()
         self._sweep_due_s = 0.0
         self._free_s = 0.0  # when the device came back from its last batch
+        self._prepare_s = self.PREPARE_S
 
     def run(self, inbox: Channel[Job], publishing: Channel[Job]) -> None:
         """Score until the inbox has ended and nothing waits or flies."""
@@ -102,13 +105,14 @@ class Score:
     def _patience_s(self, now_s: float) -> float:
         """Return how long the next batch may wait for more events, before it is to be looked at again."""
         if self._flying:
-            return min(self.LOOK_S, max(0.0, self._flying[-1].expected_s - self.PREPARE_S - now_s))
+            return min(self.LOOK_S, max(0.0, self._flying[-1].quick_s - self._prepare_s - now_s))
         return 0.0 if self._scheduler else self.IDLE_S
 
     def _launch(self, publishing: Channel[Job]) -> bool:
         """Launch the next batch, and hand on what will not be scored; return whether there was one."""
         now_s = time.monotonic()
-        free_s = max(now_s, self._flying[-1].expected_s) if self._flying else now_s
+        last = self._flying[-1] if self._flying else None
+        quick_s, free_s = (max(now_s, last.quick_s), max(now_s, last.expected_s)) if last else (now_s, now_s)
         dispatch = self._scheduler.next_batch(free_s)
         for job in dispatch.passed:
             if job.unscored == 0:  # else a part of it is still on the device
@@ -128,7 +132,12 @@ class Score:
                 self._metrics.events.slack.observe(job.deadline_s - now_s)
         self._pulse.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
-        self._flying.append(_Flying(dispatch.batch, flight, now_s, free_s + predicted_s, dispatch.load))
+        least_s = predicted_s / self._costs.spread**2  # as far below what is usual as the prediction is above
+        self._flying.append(
+            _Flying(dispatch.batch, flight, now_s, quick_s + least_s, free_s + predicted_s, dispatch.load)
+        )
+        took_s = time.monotonic() - now_s
+        self._prepare_s = max(took_s, self._prepare_s + self.FORGET * (took_s - self._prepare_s))
         return True
 
     def _measure(self, probe: Slice, load: Load) -> None:
