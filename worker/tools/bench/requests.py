@@ -82,6 +82,12 @@ class RequestMaker:
         lists = [self.pairs(candidates) for _ in range(events)]
         return Round(list(itertools.chain(*lists)), [self.request_of(pairs) for pairs in lists])
 
+    def again(self, round_: Round) -> Round:
+        """Return the same lists, as new requests."""
+        pairs = iter(round_.pairs)
+        lists = [list(itertools.islice(pairs, each.candidates)) for each in round_.requests]
+        return Round(round_.pairs, [self.request_of(each) for each in lists])
+
     def plan(self, times: np.ndarray, sizes: np.ndarray, budgets_ms: np.ndarray) -> Iterator[Planned]:
         """Give one event for each time, size and budget."""
         for at_s, size, budget_ms in zip(times.tolist(), sizes.tolist(), budgets_ms.tolist(), strict=True):

@@ -52,7 +52,7 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
     settings = _decided(settings, model)
     environment.add_model(model)
     environment.add(workload=texts.description, candidates=options.candidates, partitions=options.partitions)
-    environment.add(**options.facts(settings))
+    environment.add(**options.facts(settings), known_texts=options.known_texts)
     report = Report("bench stream", environment)
     maker = RequestMaker(texts)
     with ExitStack() as stack, progress(2 + options.repeat) as advance:
@@ -75,9 +75,13 @@ def bench_stream(settings: Settings, options: StreamOptions) -> None:
         advance("measuring", 1)
         for number in range(options.repeat):
             # New texts for each round, the same for all: the worker's token cache must not know what nobody else knows.
-            pairs, requests = maker.round(events, options.candidates)
-            scored.append(scorer.run(pairs).pairs_per_s)
-            turns.measure(requests, number)
+            made = maker.round(events, options.candidates)
+            if options.known_texts:
+                scorer.run(made.pairs)
+                turns.show("worker", made.requests)
+                made = maker.again(made)
+            scored.append(scorer.run(made.pairs).pairs_per_s)
+            turns.measure(made.requests, number)
             advance(f"{number + 1} rounds of {options.repeat} done", 1)
     _tell(report, scored, turns.pairs_per_s)
     report.finish(options.json)
@@ -152,6 +156,11 @@ class _Turns:
     def warm(self, requests: list[Request]) -> None:
         for consumer, post in self._consumers.values():
             warm(consumer, post, requests)
+
+    def show(self, name: str, requests: list[Request]) -> None:
+        """Let one work off the requests, unmeasured."""
+        consumer, post = self._consumers[name]
+        drain(consumer, post, requests)
 
     def measure(self, requests: list[Request], turn: int) -> None:
         """Let each work off the requests, in another order each time."""

@@ -18,6 +18,10 @@ class StreamOptions(ServedOptions):
     mean_tokens: Annotated[float, Ge(12), Le(200), Doc("Mean tokens of a synthetic pair, about.")] = 80.0
     candidates: Annotated[int, Gt(0), Le(1000), Doc("Candidates of an event.")] = 20
     partitions: Annotated[int, Gt(0), Doc("Partitions of the topics.")] = 1
+    known_texts: Annotated[
+        bool,
+        Doc("Measure lists of texts that scorer and worker have seen once: their token caches know them."),
+    ] = False
     rivals: Annotated[
         bool, Doc("Measure in turns what a user would write instead: a loop of kafka-python, and quixstreams.")
     ] = True
