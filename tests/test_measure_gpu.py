@@ -73,8 +73,8 @@ def test_what_the_goals_need_comes_first(tmp_path: Path) -> None:
     given = Namespace(folder=tmp_path, device="cuda:0", seconds=1.0, repeat=3, rehearse=False)
     names = list(measure_gpu.steps(given))
     shapes = ("minilm_l6", "minilm_l12", "bert_base")
-    assert names[0] == "correctness"
-    assert names[1:7] == [*(f"shapes-{name}" for name in shapes), *(f"small-{name}" for name in shapes)]
-    assert names[7:9] == ["scorer", "stream"]
-    assert names[9:15] == [*(f"compiled-{name}" for name in shapes), *(f"profile-{name}" for name in shapes)]
-    assert names[15:] == [f"shapes-{name}-float16" for name in shapes]
+    assert names[:2] == ["correctness", "kernels"]
+    assert names[2:8] == [*(f"shapes-{name}" for name in shapes), *(f"small-{name}" for name in shapes)]
+    assert names[8:10] == ["scorer", "stream"]
+    assert names[10:16] == [*(f"compiled-{name}" for name in shapes), *(f"profile-{name}" for name in shapes)]
+    assert names[16:] == [f"shapes-{name}-float16" for name in shapes]

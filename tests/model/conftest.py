@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +23,13 @@ from worker.model.varlen_attention import VarlenAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from worker.model.flat_encoder import Attention
+    from worker.model.row_wise import RowWise
+
+# Without a GPU Triton runs its kernels step by step on the CPU; it reads this when it is imported.
+if not Path("/dev/nvidiactl").exists():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 FLAT = ("bert", "electra", "roberta", "xlm-roberta")  # what runs without padding
 
@@ -56,10 +63,23 @@ def bert(make_family: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def as_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let models on the CPU take the way of those on CUDA, with the emulation."""
+    """Let models on the CPU take the way of those on CUDA, with an emulation of torch's kernel for attention."""
+    go_the_way_of_cuda(monkeypatch, lambda: VarlenAttention(varlen_emulation.varlen_attn))
+
+
+@pytest.fixture
+def with_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with an emulation of the attention that graphs are kept for."""
+    go_the_way_of_cuda(monkeypatch, varlen_emulation.ByPairs)
+
+
+def go_the_way_of_cuda(
+    monkeypatch: pytest.MonkeyPatch, attention: Callable[[], Attention], row_wise: RowWise | None = None
+) -> None:
+    """Let models on the CPU take the way of those on CUDA."""
 
     def varlen(model: Any, *, token_types: bool, pass_tokens: int | None) -> TorchVarlen:
-        encoder = FlatEncoder(model, VarlenAttention(varlen_emulation.varlen_attn))
+        encoder = FlatEncoder(model, attention(), row_wise)
         return TorchVarlen(encoder, torch.device("cpu"), token_types=token_types, pass_tokens=pass_tokens or 700)
 
     monkeypatch.setattr(torch_backend, "BlockAttention", lambda _: None)

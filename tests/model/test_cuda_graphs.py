@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from worker.model.flat_stream import Size
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-SIZES, SHORT = graph_sizes(512, 16_384), graph_sizes(48, 16_384)
-# Enough of 16 tokens to fill every graph of short pairs, enough of 32 for the others, and pairs of all lengths.
-ROWS = rows_of_lengths(*([16] * 1_024 + [32] * 512 + list(range(1, 47))))
-OF_16, OF_32, MIXED = np.arange(1_024), np.arange(1_024, 1_536), np.arange(1_536, 1_582)
+SIZES = graph_sizes(16_384)
+# Enough of 16 tokens to fill every graph, and pairs of all lengths.
+ROWS = rows_of_lengths(*([16] * 1_024 + list(range(1, 47))))
+OF_16, MIXED = np.arange(1_024), np.arange(1_024, 1_070)
 
 
 def again(forward: Callable[[], torch.Tensor]) -> Kept:
@@ -57,15 +57,14 @@ def _padded(folder: Path) -> np.ndarray:
 
 def _full(size: Size) -> np.ndarray:
     """Return rows that leave no token and no pair of the size empty."""
-    rows = OF_16 if size.tokens == 16 * size.pairs else OF_32
-    return rows[: size.pairs]
+    return OF_16[: size.pairs]
 
 
-@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.usefixtures("with_graphs")
 @pytest.mark.parametrize("family", FLAT)
 def test_every_size_gives_the_logits_of_padded_batches(family: str, make_family: Callable[[str], Path]) -> None:
     backend, expected = varlen(make_family(family)), _padded(make_family(family))
-    sizes = SIZES if family == "bert" else SIZES[::9]
+    sizes = SIZES if family == "bert" else SIZES[::5]
     graphs = Graphs(backend, sizes, again)
     for size in sizes:
         for chosen in (MIXED[-1:], MIXED[:4], _full(size)[1:], _full(size)):
@@ -76,11 +75,11 @@ def test_every_size_gives_the_logits_of_padded_batches(family: str, make_family:
                 np.testing.assert_allclose(found, expected[chosen], rtol=1e-5, atol=1e-5, err_msg=str(size))
 
 
-@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.usefixtures("with_graphs")
 def test_a_batch_goes_through_graphs_and_without_where_none_has_room(bert: Path) -> None:
     backend, expected = varlen(bert), _padded(bert)
     backend.pass_tokens = 3_000
-    backend.graphs = Graphs(backend, graph_sizes(48, 2_048), again)
+    backend.graphs = Graphs(backend, graph_sizes(2_048), again)
     assert backend.computed(ROWS, OF_16[:128]) == 2_048
     assert backend.computed(ROWS, OF_16[:129]) == 129 * 16
     assert backend.computed(ROWS, OF_16[:127]) == 2_048
@@ -92,7 +91,7 @@ def test_a_batch_goes_through_graphs_and_without_where_none_has_room(bert: Path)
     assert scored.padding == sum(backend.computed(ROWS, chosen) for chosen in backend.groups(ROWS)) - ROWS.tokens > 0
 
 
-@pytest.mark.usefixtures("as_on_cuda")
+@pytest.mark.usefixtures("with_graphs")
 def test_the_next_pass_of_a_graph_leaves_the_logits_of_the_last_alone(bert: Path) -> None:
     backend = varlen(bert)
     graphs = Graphs(backend, SIZES[:1], again)
@@ -113,7 +112,7 @@ def test_on_a_gpu_every_graph_gives_the_logits_of_the_same_pass_without(
     backend = load(make_family(family), device="cuda", dtype="float16")._backend
     assert isinstance(backend, TorchVarlen)
     assert backend.graphs is not None
-    for size in SHORT:
+    for size in SIZES:
         for chosen in (MIXED[-1:], MIXED[:4], _full(size)):
             laid = backend.lay(ROWS, chosen)
             with torch.inference_mode():

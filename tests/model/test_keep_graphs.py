@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from tests.model.test_cuda_graphs import SHORT, again, varlen
+from tests.model.test_cuda_graphs import SIZES, again, varlen
 from worker.model import cuda_graphs
 from worker.model.cuda_graphs import Kept, keep_graphs
 
@@ -40,19 +40,19 @@ def without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
 
 
-@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
+@pytest.mark.usefixtures("with_graphs", "without_a_device")
 def test_graphs_that_give_the_models_logits_are_kept(
     bert: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cuda_graphs, "Recorder", lambda _: again)
     backend = varlen(bert)
     with caplog.at_level(logging.INFO):
-        keep_graphs(backend, SHORT[:3], 60, 1e-5)
+        keep_graphs(backend, SIZES[:3], 60, 48, 1e-5)
     assert backend.graphs is not None
     assert "3 CUDA graphs" in caplog.text
 
 
-@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
+@pytest.mark.usefixtures("with_graphs", "without_a_device")
 @pytest.mark.parametrize(
     ("keep", "reason"),
     [(wrong, "a graph of 128 tokens gives other logits"), (failing("not while capturing"), "not while capturing")],
@@ -66,15 +66,15 @@ def test_without_graphs_the_worker_goes_on_and_the_log_says_why(
 ) -> None:
     monkeypatch.setattr(cuda_graphs, "Recorder", lambda _: keep)
     backend = varlen(bert)
-    keep_graphs(backend, SHORT[:1], 60, 1e-5)
+    keep_graphs(backend, SIZES[:1], 60, 48, 1e-5)
     assert backend.graphs is None
     assert reason in caplog.text
 
 
-@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
+@pytest.mark.usefixtures("with_graphs", "without_a_device")
 def test_a_device_that_is_lost_meanwhile_ends_the_worker(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         cuda_graphs, "Recorder", lambda _: failing("CUDA error: an illegal memory access was encountered")
     )
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        keep_graphs(varlen(bert), SHORT[:1], 60, 1e-5)
+        keep_graphs(varlen(bert), SIZES[:1], 60, 48, 1e-5)

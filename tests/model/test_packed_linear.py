@@ -28,6 +28,18 @@ def test_layers_of_one_input_are_computed_as_one(
         torch.testing.assert_close(PackedLinear(layers, gelu=gelu)(inputs), expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 1e-2), (torch.float16, 1e-3)])
+def test_on_a_gpu_gelu_is_as_exact_as_the_numbers(dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    layer, inputs = torch.nn.Linear(64, 256).to("cuda", dtype), torch.randn(999, 64).to("cuda", dtype)
+    with torch.inference_mode():
+        exact = torch.nn.functional.gelu(layer.double()(inputs.double()))
+        found = PackedLinear([layer.to(dtype)], gelu=True)(inputs)
+        torch.testing.assert_close(found.double(), exact, rtol=tolerance, atol=tolerance)
+
+
 def test_the_weights_that_it_was_made_of_are_free_again() -> None:
     layers = [torch.nn.Linear(8, 8) for _ in range(2)]
     weights = [weakref.ref(layer.weight) for layer in layers]

@@ -5,6 +5,7 @@ That attention is emulated on the CPU here; what needs CUDA itself is marked so,
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
@@ -122,8 +123,20 @@ def test_on_a_gpu_a_family_with_berts_layers_is_not_padded(
 ) -> None:
     model, padded = (load(make_family(family), device="cuda", dtype=dtype, pad=pad) for pad in (False, True))
     assert isinstance(model._backend, TorchVarlen)
+    assert model._backend.graphs is not None
     found, expected = (score(each, QUERY, PRODUCTS) for each in (model, padded))
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.gpu
+@needs_cuda
+def test_on_a_gpu_heads_that_have_no_kernel_here_take_torchs(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("worker.model.fused"), "HEAD_WIDTHS", ())
+    model, padded = (load(bert, device="cuda", dtype="float16", pad=pad) for pad in (False, True))
+    assert isinstance(model._backend, TorchVarlen)
+    assert model._backend.graphs is None
+    found, expected = (score(each, QUERY, PRODUCTS) for each in (model, padded))
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.gpu

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.model.conftest import load
-from worker.model.graph_sizes import graph_sizes
+from worker.model.flat_stream import Size
+from worker.model.graph_sizes import fitting, graph_sizes
 from worker.model.warm_up import thread_rows, warm_rows
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def test_lengths_go_from_short_to_the_longest_and_no_batch_is_too_large(cuda: bo
 
 def test_the_scorers_thread_has_run_a_pass_without_a_graph(bert: Path) -> None:
     model = load(bert)
-    [small, large] = thread_rows(model.pair_encoder(), model.max_length, cuda=True)
-    assert small.tokens < large.tokens
-    assert large.tokens > max(graph_sizes(model.max_length, 1 << 20)).tokens
+    [usual, many] = thread_rows(model.pair_encoder(), model.max_length, cuda=True)
+    sizes = graph_sizes(1 << 20)
+    assert fitting(sizes, Size(usual.tokens, len(usual))) is not None
+    assert fitting(sizes, Size(many.tokens, len(many))) is None
     assert len(thread_rows(model.pair_encoder(), model.max_length, cuda=False)) == 1

@@ -20,7 +20,7 @@ _LINE = (
     "usb-c charger café crème straße зарядка 充电器 이어폰 outdoor paint gallon (2nd gen.) 5-1/2in. cordless drill 18v"
 )
 _WORDS = _LINE.split()
-_SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+_SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 _BERT_NAMES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ROBERTA_NAMES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 

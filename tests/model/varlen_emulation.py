@@ -1,11 +1,18 @@
-"""What varlen_attn computes, on the CPU and in any dtype, as strict about its arguments as the kernel is."""
+"""What the kernels for attention compute, on the CPU and in any dtype, as strict about what they are given."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+
+from worker.model.varlen_attention import VarlenAttention
+
+if TYPE_CHECKING:
+    from worker.model.flat_stream import Stream
 
 
 def varlen_attn(  # noqa: PLR0917 - the signature of torch's
@@ -38,3 +45,29 @@ def varlen_attn(  # noqa: PLR0917 - the signature of torch's
         asked, keys, values = (each.transpose(0, 1) for each in (query[start:stop], key[first:last], value[first:last]))
         found[start:stop] = scaled_dot_product_attention(asked, keys, values).transpose(0, 1)
     return found
+
+
+class ByPairs(VarlenAttention):
+    """What FusedAttention computes: by the pair of each token and the bounds, whatever the longest has."""
+
+    any_lengths = True
+
+    def __init__(self) -> None:
+        super().__init__(varlen_attn)
+
+    def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+        return super().of_all(projected, _checked(stream))
+
+    def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+        return super().of_firsts(asked, projected, _checked(stream))
+
+
+def _checked(stream: Stream) -> Stream:
+    """Return the stream with its longest, once the pair of each token is the one whose bounds it is in."""
+    assert stream.bounds is not None
+    assert stream.pairs is not None
+    lengths = stream.bounds.diff()
+    own = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    assert torch.equal(stream.pairs[: len(own)].long(), own)
+    assert (stream.pairs[len(own) :] == (own[-1] if len(own) else 0)).all()
+    return replace(stream, longest=max(1, int(lengths.max())))

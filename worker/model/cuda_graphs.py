@@ -65,10 +65,13 @@ class Graphs:
         replay()
         return logits[: len(laid.firsts)].clone()
 
-    def refuted(self, backend: TorchVarlen, vocabulary: int, tolerance: float) -> str | None:
-        """Return what is wrong with a graph; None where all give the logits that the model gives without them."""
+    def refuted(self, backend: TorchVarlen, vocabulary: int, positions: int, tolerance: float) -> str | None:
+        """Return what is wrong with a graph; None where all give the logits that the model gives without them.
+
+        Pairs have at most `positions` tokens.
+        """
         for size in self._sizes:
-            lengths = np.minimum([size.tokens // 2, 9, 5], size.longest)
+            lengths = np.minimum([size.tokens // 2, 9, 5], positions)
             laid = backend.lay(any_rows(lengths, vocabulary), np.arange(len(lengths)))
             with torch.inference_mode():
                 expected, found = backend.encoder(backend.stream(laid)), self.run(laid, size)
@@ -106,14 +109,14 @@ class Recorder:
         return Kept(graph.replay, logits)
 
 
-def keep_graphs(backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, tolerance: float) -> None:
+def keep_graphs(backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float) -> None:
     """Give the backend graphs of these sizes where they can be recorded, and are proved; else say why not."""
     began_s = time.perf_counter()
     free = torch.cuda.mem_get_info(backend.device)[0]
     try:
         with torch.cuda.device(backend.device):
             graphs = Graphs(backend, sizes, Recorder(backend.device))
-            problem = graphs.refuted(backend, vocabulary, tolerance)
+            problem = graphs.refuted(backend, vocabulary, positions, tolerance)
     except Exception as error:
         if is_sticky(error):
             raise

@@ -23,6 +23,8 @@ _BLOCK_WEIGHTS = 1 << 18
 class BlockAttention:
     """The attention of a model in this dtype, by the runs of a stream."""
 
+    any_lengths = False
+
     def __init__(self, dtype: torch.dtype) -> None:
         self._block = 0 if dtype == torch.bfloat16 and has_matrix_unit() else _BLOCK_WEIGHTS
 

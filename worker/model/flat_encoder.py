@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Protocol
 
 from worker.model.packed_linear import PackedLinear
+from worker.model.row_wise import RowWise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,9 @@ FAMILIES = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
 
 
 class Attention(Protocol):
-    """How the tokens of a pair see each other."""
+    """How the tokens of a pair see each other; `any_lengths`: by the same launches, however long the pairs are."""
+
+    any_lengths: bool
 
     def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
         """Return what each token makes of its pair, (tokens, heads, width); projected is (tokens, 3, heads, width).
@@ -41,8 +44,9 @@ class FlatEncoder:
     what the first attends to: its attention has one query a pair, and what follows has one row a pair. That is exact.
     """
 
-    def __init__(self, model: Any, attention: Attention) -> None:
+    def __init__(self, model: Any, attention: Attention, row_wise: RowWise | None = None) -> None:
         base = model.base_model
+        self._row_wise = row_wise or RowWise()
         self._embeddings = base.embeddings
         self._project = getattr(base, "embeddings_project", None)
         self._pooler = getattr(base, "pooler", None)
@@ -50,8 +54,9 @@ class FlatEncoder:
         layers = list(base.encoder.layer)
         gelu = model.config.hidden_act == "gelu"
         self.dtype: torch.dtype = model.dtype
-        self._layers = [_Layer(layer, attention, gelu=gelu) for layer in layers[:-1]]
-        self._last = _LastLayer(layers[-1], attention, gelu=gelu)
+        self.any_lengths = attention.any_lengths
+        self._layers = [_Layer(layer, attention, self._row_wise, gelu=gelu) for layer in layers[:-1]]
+        self._last = _LastLayer(layers[-1], attention, self._row_wise, gelu=gelu)
         # The RoBERTa family counts positions from here on, and skips the padding id where a text has it.
         self.padding_position: int | None = base.embeddings.position_embeddings.padding_idx
 
@@ -62,12 +67,9 @@ class FlatEncoder:
 
     def __call__(self, stream: Stream) -> torch.Tensor:
         """Return the logits, float32 (n,)."""
-        hidden = self._embeddings(
-            input_ids=stream.ids[None], token_type_ids=stream.types[None], position_ids=stream.positions[None]
-        )
+        hidden = self._row_wise.embed(self._embeddings, stream)
         if self._project is not None:
             hidden = self._project(hidden)
-        hidden = hidden[0]
         for layer in self._layers:
             hidden = layer(hidden, stream)
         first = self._last(hidden, stream)[:, None]
@@ -84,7 +86,8 @@ def is_flat(model: Any) -> bool:
 class _FeedForward:
     """What follows attention in a layer, on any rows of it."""
 
-    def __init__(self, layer: Any, *, gelu: bool) -> None:
+    def __init__(self, layer: Any, row_wise: RowWise, *, gelu: bool) -> None:
+        self._row_wise = row_wise
         self._attended = PackedLinear([layer.attention.output.dense])
         self._attended_norm = layer.attention.output.LayerNorm
         self._inner = PackedLinear([layer.intermediate.dense], gelu=gelu)
@@ -102,12 +105,11 @@ class _FeedForward:
         return self.compute(attended, hidden) if self._compiled is None else self._compiled(self, attended, hidden)
 
     def compute(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        middle = self._attended_norm(self._attended(attended).add_(hidden))
+        middle = self._row_wise.add_norm(self._attended(attended), hidden, self._attended_norm)
         inner = self._inner(middle)
         if self._activation is not None:
             inner = self._activation(inner)
-        rows: torch.Tensor = self._norm(self._outer(inner).add_(middle))
-        return rows
+        return self._row_wise.add_norm(self._outer(inner), middle, self._norm)
 
 
 @functools.cache
@@ -120,12 +122,12 @@ def _compiled() -> Callable[..., torch.Tensor]:
 
 
 class _Layer:
-    def __init__(self, layer: Any, attention: Attention, *, gelu: bool) -> None:
+    def __init__(self, layer: Any, attention: Attention, row_wise: RowWise, *, gelu: bool) -> None:
         own = layer.attention.self
         self._heads = (own.num_attention_heads, own.attention_head_size)
         self._attention = attention
         self._project = PackedLinear([own.query, own.key, own.value])
-        self.rest = _FeedForward(layer, gelu=gelu)
+        self.rest = _FeedForward(layer, row_wise, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
         projected = self._project(hidden).view(-1, 3, *self._heads)
@@ -133,13 +135,13 @@ class _Layer:
 
 
 class _LastLayer:
-    def __init__(self, layer: Any, attention: Attention, *, gelu: bool) -> None:
+    def __init__(self, layer: Any, attention: Attention, row_wise: RowWise, *, gelu: bool) -> None:
         own = layer.attention.self
         self._heads = (own.num_attention_heads, own.attention_head_size)
         self._attention = attention
         self._query = PackedLinear([own.query])
         self._project = PackedLinear([own.key, own.value])
-        self.rest = _FeedForward(layer, gelu=gelu)
+        self.rest = _FeedForward(layer, row_wise, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
         first = hidden.index_select(0, stream.firsts)

@@ -21,16 +21,15 @@ class Run(NamedTuple):
 
 
 class Size(NamedTuple):
-    """So many tokens in so many pairs, none of which is longer than `longest`."""
+    """So many tokens in so many pairs."""
 
     tokens: int
     pairs: int
-    longest: int
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Return how many numbers each array of a stream by its bounds has, from `ids` to `numbers`."""
-        return (self.tokens, self.tokens, self.tokens, self.pairs, self.pairs + 1, self.pairs + 1)
+        """Return how many numbers each array of a stream by its bounds has, in the order of `write`."""
+        return (*[self.tokens] * 4, self.pairs, self.pairs + 1, self.pairs + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +45,16 @@ class Laid:
     @property
     def size(self) -> Size:
         """Return the least size that holds it."""
-        return Size(len(self.ids), len(self.firsts), int(self.lengths.max()))
+        return Size(len(self.ids), len(self.firsts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
     """What a model computes: `ids`, `types` and `positions` (tokens,); `firsts` (n,): where each pair begins.
 
-    Attention finds the pairs by `runs`, or by `bounds` int32 (n + 1,), with `numbers` int32 (n + 1,), 0 to n, and the
-    tokens of the `longest`. What is in no pair, at the end, is there only to make the numbers round; its logits mean
-    nothing, and so do those of pairs without tokens.
+    Attention finds the pairs by `runs`, or by `bounds` int32 (n + 1,), with `pairs` int32 (tokens,), the pair of each
+    token, `numbers` int32 (n + 1,), 0 to n, and the tokens of the `longest`. What is in no pair, at the end, is there
+    only to make the numbers round; its logits mean nothing, and so do those of pairs without tokens.
     """
 
     ids: torch.Tensor
@@ -63,6 +62,7 @@ class Stream:
     positions: torch.Tensor
     firsts: torch.Tensor
     runs: list[Run] = field(default_factory=list)
+    pairs: torch.Tensor | None = None
     bounds: torch.Tensor | None = None
     numbers: torch.Tensor | None = None
     longest: int = 0
@@ -93,25 +93,27 @@ def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
 
     What the size has beyond it are tokens of no pair, and pairs without tokens: they can lend nothing to a pair.
     """
-    ids, types, positions, firsts, bounds, queries = np.split(numbers, np.cumsum(size.parts)[:-1])
+    ids, types, positions, pairs_of, firsts, bounds, queries = np.split(numbers, np.cumsum(size.parts)[:-1])
     numbers.fill(0)  # zero is an id, a type and a position of every model
     tokens, pairs = len(laid.ids), len(laid.firsts)
     ids[:tokens], types[:tokens], positions[:tokens] = laid.ids, laid.types, laid.positions
+    pairs_of[:tokens], pairs_of[tokens:] = np.repeat(np.arange(pairs), laid.lengths), pairs - 1
     firsts[:pairs], bounds[:pairs], bounds[pairs:] = laid.firsts, laid.firsts, tokens
     np.minimum(np.arange(len(queries)), pairs, out=queries, casting="unsafe")
 
 
-def read(numbers: torch.Tensor, size: Size) -> Stream:
-    """Return the stream that was written so, as views."""
-    ids, types, positions, firsts, bounds, queries = torch.split(numbers, list(size.parts))
+def read(numbers: torch.Tensor, size: Size, longest: int = 0) -> Stream:
+    """Return the stream that was written so, as views; `longest` is for attention that asks for it."""
+    ids, types, positions, pairs, firsts, bounds, queries = torch.split(numbers, list(size.parts))
     return Stream(
         ids=ids,
         types=types,
         positions=positions,
         firsts=firsts,
+        pairs=pairs,
         bounds=bounds,
         numbers=queries,
-        longest=size.longest,
+        longest=longest,
     )
 
 

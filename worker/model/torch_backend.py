@@ -11,6 +11,7 @@ import torch
 
 from worker.exits import Exit, StopError
 from worker.model.cuda_graphs import keep_graphs
+from worker.model.cuda_kernels import cuda_kernels
 from worker.model.cuda_memory import bytes_per_token, limit_tokens, room
 from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder, is_flat
@@ -20,7 +21,7 @@ from worker.model.source import first_line
 from worker.model.torch_flat import TorchFlat
 from worker.model.torch_padded import CUDA_GROUP_TOKENS, TorchPadded
 from worker.model.torch_varlen import TorchVarlen
-from worker.model.varlen_attention import VarlenAttention, unfit
+from worker.model.varlen_attention import unfit
 
 if TYPE_CHECKING:
     from worker.model.backend import Backend
@@ -46,10 +47,10 @@ def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: 
     if device.type == "cpu" or isinstance(backend, TorchFlat):
         return backend
     per_token = bytes_per_token(backend, device, positions)
-    if options.cuda_graphs and isinstance(backend, TorchVarlen):
-        # The largest takes half of a pass: all share its memory, which passes without a graph cannot have.
-        sizes = graph_sizes(positions, min(backend.pass_tokens, room(device, per_token)) // 2)
-        keep_graphs(backend, sizes, int(model.config.vocab_size), _TOLERANCES[_dtype(model)])
+    if options.cuda_graphs and isinstance(backend, TorchVarlen) and backend.encoder.any_lengths:
+        # The largest takes half of the room: all share its memory, which passes without a graph cannot have.
+        sizes = graph_sizes(min(backend.pass_tokens, room(device, per_token) // 2))
+        keep_graphs(backend, sizes, int(model.config.vocab_size), positions, _TOLERANCES[_dtype(model)])
     limit_tokens(backend, device, per_token)
     return backend
 
@@ -90,7 +91,8 @@ def _make_flat(
         encoder = FlatEncoder(model, BlockAttention(model.dtype))
         flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens)
     else:
-        encoder = FlatEncoder(model, VarlenAttention())
+        attention, row_wise = cuda_kernels(device, _head_width(model), compiled=options.compile)
+        encoder = FlatEncoder(model, attention, row_wise)
         tokens = options.group_tokens or CUDA_GROUP_TOKENS
         flat = TorchVarlen(encoder, device, token_types=token_types, pass_tokens=tokens)
     if options.compile:
@@ -126,9 +128,12 @@ def _unfit(model: Any, device: torch.device) -> str | None:
     if not is_flat(model):
         return f"a model of type {model.config.model_type} with this configuration has layers of its own"
     if device.type != "cpu":
-        head = int(model.base_model.encoder.layer[0].attention.self.attention_head_size)
-        return unfit(model.dtype, head, torch.cuda.get_device_capability(device))
+        return unfit(model.dtype, _head_width(model), torch.cuda.get_device_capability(device))
     return "float16 on a CPU is not proven" if model.dtype == torch.float16 else None
+
+
+def _head_width(model: Any) -> int:
+    return int(model.base_model.encoder.layer[0].attention.self.attention_head_size)
 
 
 def _refuted(padded: Backend, flat: Backend, vocabulary: int, tolerance: float) -> str | None:

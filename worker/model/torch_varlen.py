@@ -58,7 +58,7 @@ class TorchVarlen:
     def computed(self, rows: Rows, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up a graph."""
         lengths = rows.lengths[chosen]
-        size = Size(int(lengths.sum()), len(lengths), int(lengths.max()))
+        size = Size(int(lengths.sum()), len(lengths))
         return (self._graph_of(size) or size).tokens
 
     def lay(self, rows: Rows, chosen: np.ndarray) -> Laid:
@@ -69,7 +69,7 @@ class TorchVarlen:
         """Return what is laid on the device; one copy brings all of it there."""
         staged = staging(sum(laid.size.parts), self.device)
         write(laid, laid.size, staged.numpy())
-        return read(send(staged, self.device), laid.size)
+        return read(send(staged, self.device), laid.size, int(laid.lengths.max()))
 
     def _graph_of(self, size: Size) -> Size | None:
         return None if self.graphs is None else self.graphs.fitting(size)

@@ -22,7 +22,13 @@ _CAPABILITY = (8, 0)
 
 
 class VarlenAttention:
-    """The attention of a model by the bounds of a stream; `attend` is varlen_attn, unless another takes its place."""
+    """The attention of a model by the bounds of a stream; `attend` is varlen_attn, unless another takes its place.
+
+    It begins blocks of queries for the longest pair, in every pair: a graph, whose launches are set, would be full of
+    blocks that find nothing to do.
+    """
+
+    any_lengths = False
 
     def __init__(self, attend: Callable[..., Any] | None = None) -> None:
         self._attend = attend or load_kernel()

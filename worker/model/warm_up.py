@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _WARM_LENGTHS = (16, 48, 128, 512)
 _WARM_PAIRS, _WARM_TOKENS = (1, 8, 32), 2_048
 _CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS = (1, 32, 256), 32_768
-# The second is too large for a CUDA graph, which does without what a thread needs for itself.
-_THREAD_LENGTH, _THREAD_PAIRS, _CUDA_THREAD_PAIRS = 48, 32, 600
+# The second has more pairs than a CUDA graph of its tokens, which does without what a thread needs for itself.
+_THREAD_BATCH, _CUDA_THREAD_BATCHES = (48, 32), ((48, 32), (8, 600))
 _WARM_TEXT = "Wireless mouse 2.4 GHz, 1600 DPI, silent buttons, USB receiver, black, for laptop and PC. "
 
 
@@ -44,8 +44,8 @@ def warm_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows
 
 def thread_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows]:
     """Return what makes a thread ready that another has loaded the model for."""
-    counts = (_THREAD_PAIRS, _CUDA_THREAD_PAIRS) if cuda else (_THREAD_PAIRS,)
-    return [_repeated(encoder, min(_THREAD_LENGTH, max_length), count) for count in counts]
+    batches = _CUDA_THREAD_BATCHES if cuda else (_THREAD_BATCH,)
+    return [_repeated(encoder, min(length, max_length), count) for length, count in batches]
 
 
 def _repeated(encoder: PairEncoder, length: int, count: int) -> Rows:
