@@ -51,6 +51,16 @@ def test_a_plan_has_the_times_sizes_and_budgets_that_it_was_given() -> None:
     assert [each.budget_ms for each in decoded] == [100, 300]
 
 
+def test_lists_come_again_as_new_requests() -> None:
+    making = maker()
+    first = making.round(2, 2)
+    again = making.again(first)
+    assert again.pairs == first.pairs
+    assert {each.key for each in again.requests}.isdisjoint(each.key for each in first.requests)
+    texts = [Decoder(EventOptions()).decode(record(value=each.value)).texts for each in again.requests]
+    assert texts == [["a drill", "a bit"], ["a lamp", "a drill"]]
+
+
 def test_each_request_has_a_key_of_its_own() -> None:
     making = maker()
     assert len({making.request(1).key for _ in range(9)}) == 9

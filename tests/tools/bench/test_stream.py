@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_the_worker_its_rivals_and_the_bare_scorer_are_measured_in_one_run(
     measure: Callable[..., dict[str, Any]],
 ) -> None:
-    figures = measure("stream", "--seconds", "0.05", "--repeat", "2", "--candidates", "3")
+    figures = measure("stream", "--seconds", "0.05", "--repeat", "2", "--candidates", "3", "--known-texts")
     ratios = named(figures, "ratios")
     assert ratios.keys() == {"stream.vs_scorer", "stream.vs_naive_loop", "stream.vs_quixstreams"}
     assert all(value > 0 for value in ratios.values())
@@ -24,6 +24,7 @@ def test_the_worker_its_rivals_and_the_bare_scorer_are_measured_in_one_run(
     results = {each["name"]: each for each in figures["results"]}
     assert results.keys() == {f"stream.{name}.pairs_per_second" for name in names}
     assert all(len(each["runs"]) == 2 for each in results.values())
+    assert figures["environment"]["known_texts"] is True
 
 
 @pytest.mark.parametrize(
