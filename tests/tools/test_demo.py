@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import pytest
 
 from tests.integration.line import wait_until
 from tests.model import tiny
-from tests.tools.conftest import command, environment
+from tests.tools.conftest import environment
 from worker.exits import Exit
 from worker.tools.demo import _this_program
 
@@ -31,6 +32,8 @@ pytestmark = [
     ),
 ]
 
+_ENDS_WITHIN_S = 240  # less than a test may take
+
 
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -39,12 +42,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Demo:
-    """A demo under way: what it has printed so far, and the processes that it has started."""
+    """A demo under way: what it has printed so far, and the processes that it has started.
 
-    def __init__(self, *words: str) -> None:
+    One that does not end in time is ended, and prints the stacks of its threads.
+    """
+
+    def __init__(self, *words: str, module: str = "worker") -> None:
         # On a machine as slow as it likes: no list is degraded.
         self._process = subprocess.Popen(
-            command("demo", *words),
+            [sys.executable, "-X", "faulthandler", "-m", module, "demo", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -52,6 +58,8 @@ class Demo:
         )
         self.printed = ""
         self.children: list[int] = []
+        self._overdue = threading.Timer(_ENDS_WITHIN_S, self.signal, [signal.SIGABRT])
+        self._overdue.start()
 
     def until(self, words: str) -> None:
         """Read on until a line has these words, and note the children there are then."""
@@ -82,9 +90,12 @@ class Demo:
         """Read to the end and return the exit status."""
         assert self._process.stdout is not None
         self.printed += self._process.stdout.read()
-        return self._process.wait(120)
+        status = self._process.wait(120)
+        assert status != -signal.SIGABRT, f"the demo did not end within {_ENDS_WITHIN_S} s; it printed:\n{self.printed}"
+        return status
 
     def close(self) -> None:
+        self._overdue.cancel()
         self._process.kill()
         assert self._process.stdout is not None
         self._process.stdout.close()
@@ -95,8 +106,8 @@ class Demo:
 def demo() -> Iterator[Callable[..., Demo]]:
     started: list[Demo] = []
 
-    def start(*words: str) -> Demo:
-        started.append(Demo(*words))
+    def start(*words: str, module: str = "worker") -> Demo:
+        started.append(Demo(*words, module=module))
         return started[-1]
 
     yield start
@@ -150,8 +161,14 @@ def test_an_interrupt_while_queries_are_under_way_stops_everything(demo: Callabl
     assert_it_was_interrupted(shown)
 
 
+def test_an_interrupt_is_not_lost_wherever_it_comes(demo: Callable[..., Demo], tiny_model: str) -> None:
+    shown = demo("--model", tiny_model, module="tests.tools.swallowing_demo")
+    shown.until("worker ready")
+    assert_it_was_interrupted(shown)
+
+
 def assert_it_was_interrupted(shown: Demo) -> None:
-    assert shown.end() == 130
+    assert shown.end() == 130, shown.printed
     assert shown.printed.endswith("stopped; nothing is left running\n")
     assert "Traceback" not in shown.printed
     assert_nothing_is_left(shown)

@@ -15,6 +15,7 @@ from kafka.net.compat import KafkaNetClient
 
 from worker.exits import Exit
 from worker.kafka_io.errors import connection_trouble
+from worker.kafka_io.interrupts import let_interrupts_through
 from worker.kafka_io.options import KafkaOptions
 from worker.kafka_io.quiet import quiet_client
 from worker.kafka_io.security import security_settings
@@ -34,6 +35,7 @@ def connect(make: Callable[..., T], options: KafkaOptions, **settings: Any) -> T
     """
     quiet_client()
     close_sockets()
+    let_interrupts_through()
     settings = {**_common(options), **settings}
     give_up_s = time.monotonic() + options.connect_timeout_s
     attempt_s = _FIRST_ATTEMPT_S

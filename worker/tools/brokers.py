@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,12 +26,14 @@ class Broker(ABC):
     """One or more broker processes as a context manager: ready inside the block, gone after it.
 
     `folder` receives the logs, and the data while it runs; without one both are in a temporary folder that is removed.
+    `meanwhile` is called all the while that they start, and may raise.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._kept = folder is not None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="broker-"))
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._meanwhile = meanwhile
         self.children: list[Child] = []
         self.ports: list[int] = []
 
@@ -105,8 +107,10 @@ class Broker(ABC):
         deadline_s = time.monotonic() + _READY_WITHIN_S
         for port, child in zip(self.ports, self.children, strict=True):
             while not wait_for_port(port, deadline_s=min(deadline_s, time.monotonic() + 0.5)):
+                self._meanwhile()
                 _check(child, deadline_s)
         while not self._serves_clients():
+            self._meanwhile()
             for child in self.children:
                 _check(child, deadline_s)
 
@@ -152,8 +156,9 @@ class ApacheKafka(Broker):
         properties: Mapping[str, str] | None = None,
         java_options: str = "-XX:TieredStopAtLevel=1",
         folder: Path | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(folder)
+        super().__init__(folder, meanwhile=meanwhile)
         self.home = home
         self._java_options = java_options
         self._count = brokers

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import orjson
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.markup import escape
 
 from worker.exits import Exit
 from worker.kafka_io import Producer
+from worker.signals import StopSignals
 from worker.tools import demo_report
 from worker.tools.demo_place import Place, prepare
 from worker.tools.live_worker import LiveWorker, WorkerEndedError
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 QUERIES = Path(__file__).parent.parent / "demo" / "queries.jsonl"
 
 _PIPED_WIDTH = 100
-_INTERRUPTED = 128 + signal.SIGINT
+_INTERRUPTED = 130  # what a shell reports after Ctrl-C
 # How long the two parts should last. What the first leaves over is in the second, which repeats the queries where the
 # machine is fast; on a slow one each query is still sent once.
 _ONE_BY_ONE_S = 8.0
 _BURST_S = 2.0
 _MOST_ROUNDS = 40
 _STOP_WITHIN_S = 5.0
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,11 @@ def demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
 
     Raises StopError where it cannot start. Every process that it starts ends with it.
     """
+    signals = StopSignals()
+    signals.finish_first()
+    signals.install()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    signal.signal(signal.SIGTERM, _interrupt)
-    shown = _Demo(options, console)
+    shown = _Demo(options, console, signals)
     try:
         return shown.run(environ)
     except WorkerEndedError as error:
@@ -72,18 +75,29 @@ def demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
         return Exit.OK if shown.serving else _INTERRUPTED
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 class _Demo:
-    def __init__(self, options: DemoOptions, console: Console) -> None:
+    def __init__(self, options: DemoOptions, console: Console, signals: StopSignals) -> None:
         self.serving = False
         self._options = options
         self._console = console
+        self._signals = signals
         self._steps = Steps(console)
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt after a signal: here, where whatever waits asks.
+
+        Anywhere else it could end a task of the client alone, or leave a lock taken, and closing would wait for that.
+        """
+        if self._signals.asked():
+            raise KeyboardInterrupt
+
     def run(self, environ: Mapping[str, str]) -> int:
+        """Show everything and return the exit status. Raises KeyboardInterrupt after a signal, whenever it came."""
+        status = self._run(environ)
+        self.check()
+        return status
+
+    def _run(self, environ: Mapping[str, str]) -> int:
         events = [orjson.loads(line) for line in QUERIES.read_bytes().splitlines()]
         pairs = sum(len(event["candidates"]) for event in events)
         self._console.print(
@@ -92,9 +106,9 @@ class _Demo:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-demo-")))
             with self._steps.step("starting a broker") as step:
-                place = stack.enter_context(prepare(self._options, environ, folder))
+                place = stack.enter_context(prepare(self._options, environ, folder, self.check))
                 step.done = f"broker: {place.broker}"
-            worker = LiveWorker(place.flags, url=place.url, log=folder / "worker.log")
+            worker = LiveWorker(place.flags, url=place.url, log=folder / "worker.log", meanwhile=self.check)
             stack.callback(worker.child.stop, grace_s=_STOP_WITHIN_S)
             self._start(worker)
             kafka = place.settings.kafka
@@ -161,7 +175,7 @@ class _Demo:
         self.serving = True
         while True:
             worker.check()
-            worker.child.wait(1.0)
+            worker.child.wait(_LOOK_S)
 
 
 def _this_program() -> str:

