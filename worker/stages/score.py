@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class _Flying(NamedTuple):
-    """A batch that was launched: when it is back, if it is quick and as good as surely, and its part in the costs."""
+    """A batch that was launched, when, what it takes the device at least and at most, and what that depends on."""
 
     batch: list[Slice]
     flight: Flight
     began_s: float
-    quick_s: float
-    expected_s: float
+    least_s: float
+    most_s: float
     load: Load
 
 
@@ -44,8 +44,9 @@ class Score:
 
     IDLE_S = 0.5  # how long to wait for work before the pulse is beaten again
     SWEEP_S = 0.02  # how long what is to be given up may stay in the queue; looking for it costs time for each event
-    PREPARE_S = 0.002  # what the host needs to put a batch together and launch it, until that was seen,
-    FORGET = 0.1  # and how fast a slow time of it is forgotten: a busy host may need as long again
+    PREPARE_S = 0.002  # what the host needs to put a batch together and launch it, until that was seen
+    MOST_PREPARE_S = 0.02  # a launch that took longer waited for something
+    FORGET = 0.1  # how fast a slow launch is forgotten: a busy host may need as long again
     LOOK_S = 0.0005  # how late it may be seen that a batch is back: it would count as the device's time
 
     def __init__(  # noqa: PLR0913 - what it decides by, and what it decides about
@@ -105,14 +106,19 @@ class Score:
     def _patience_s(self, now_s: float) -> float:
         """Return how long the next batch may wait for more events, before it is to be looked at again."""
         if self._flying:
-            return min(self.LOOK_S, max(0.0, self._flying[-1].quick_s - self._prepare_s - now_s))
+            last = self._flying[-1]
+            return min(self.LOOK_S, max(0.0, self._started_s(last) + last.least_s - self._prepare_s - now_s))
         return 0.0 if self._scheduler else self.IDLE_S
+
+    def _started_s(self, flying: _Flying) -> float:
+        """Return when the device began with a batch, before which none is on it any more."""
+        return max(flying.began_s, self._free_s)
 
     def _launch(self, publishing: Channel[Job]) -> bool:
         """Launch the next batch, and hand on what will not be scored; return whether there was one."""
         now_s = time.monotonic()
         last = self._flying[-1] if self._flying else None
-        quick_s, free_s = (max(now_s, last.quick_s), max(now_s, last.expected_s)) if last else (now_s, now_s)
+        free_s = max(now_s, self._started_s(last) + last.most_s) if last else now_s
         dispatch = self._scheduler.next_batch(free_s)
         for job in dispatch.passed:
             if job.unscored == 0:  # else a part of it is still on the device
@@ -133,10 +139,8 @@ class Score:
         self._pulse.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
         least_s = predicted_s / self._costs.spread**2  # as far below what is usual as the prediction is above
-        self._flying.append(
-            _Flying(dispatch.batch, flight, now_s, quick_s + least_s, free_s + predicted_s, dispatch.load)
-        )
-        took_s = time.monotonic() - now_s
+        self._flying.append(_Flying(dispatch.batch, flight, now_s, least_s, predicted_s, dispatch.load))
+        took_s = min(time.monotonic() - now_s, self.MOST_PREPARE_S)
         self._prepare_s = max(took_s, self._prepare_s + self.FORGET * (took_s - self._prepare_s))
         return True
 
@@ -148,10 +152,11 @@ class Score:
 
     def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
         """Wait for a batch and hand on the events that are complete with it."""
-        self._pulse.beat(max(0.0, flying.expected_s - time.monotonic()))
+        started_s = self._started_s(flying)
+        self._pulse.beat(max(0.0, started_s + flying.most_s - time.monotonic()))
         scores = flying.flight.wait()
         now_s = time.monotonic()
-        took_s = now_s - max(flying.began_s, self._free_s)
+        took_s = now_s - started_s
         self._free_s = now_s
         self._costs.observe(flying.load, took_s)
         pairs = sum(stop - start for _, start, stop in flying.batch)
