@@ -19,6 +19,7 @@ class CudaWork(TorchWork):
 
     def __init__(self, backend: Passes[torch.Tensor], rows: Rows, device: torch.device) -> None:
         super().__init__(backend, rows)
+        self._device = device
         with torch.cuda.device(device):  # events, pinned memory and kernels are those of the thread's current device
             self._began, self._ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             self._began.record()
@@ -33,7 +34,8 @@ class CudaWork(TorchWork):
     def finish(self) -> Scored:
         """Return the logits once the device has sent them back, and how long it was at it."""
         self._ended.synchronize()
-        scored = super().finish()
+        with torch.cuda.device(self._device):  # something may have to be scored once more
+            scored = super().finish()
         scored.device_s = self._began.elapsed_time(self._ended) / 1000
         return scored
 

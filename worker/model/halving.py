@@ -79,8 +79,18 @@ class HalvingWork(Generic[Logits]):
         )
         for chosen, logits in self.done:
             scored.logits[chosen] = self.to_host(logits)
+        self._ask_alone(scored)
         scored.refuse_non_finite()
         return scored
+
+    def _ask_alone(self, scored: Scored) -> None:
+        """Score each row that came out as no number once more, by itself: it may be its neighbour that has none."""
+        shared = np.concatenate([np.zeros(0, np.int64), *(chosen for chosen, _ in self.done if len(chosen) > 1)])
+        begun = len(self.done)
+        for row in shared[~np.isfinite(scored.logits[shared])].tolist():
+            self._attempt(np.array([row]))
+        for chosen, logits in self.done[begun:]:
+            scored.logits[chosen] = self.to_host(logits)
 
     def _scored_rows(self) -> np.ndarray:
         return np.concatenate([chosen for chosen, _ in self.done]) if self.done else np.zeros(0, np.int64)

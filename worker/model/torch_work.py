@@ -30,8 +30,8 @@ class TorchWork(HalvingWork[torch.Tensor]):
     """A batch on its way through a backend that computes with torch, on the CPU in finish()."""
 
     def to_host(self, logits: torch.Tensor) -> np.ndarray:
-        """Return the logits, which are on the host."""
-        found: np.ndarray = logits.numpy()
+        """Return the logits; those of a batch that is not waited for are on the host by now."""
+        found: np.ndarray = logits.cpu().numpy()
         return found
 
     def is_final(self, error: Exception) -> bool:
