@@ -151,6 +151,12 @@ def load_model(options: ModelOptions) -> CrossEncoder:
     activation = find_activation(source.name.id, source.config)
     config = load_config(source)
     tokenizer = load_tokenizer(source, int(getattr(config, "type_vocab_size", 0) or 0))
+    if tokenizer.ids > config.vocab_size:
+        raise refuse(
+            source.name.id,
+            f"its tokenizer has ids up to {tokenizer.ids - 1}, the model embeddings for {config.vocab_size} of them; "
+            "expected the tokenizer that it was trained with.",
+        )
     chosen = plan(options, config.model_type)
     backend, placement, positions = load_backend(chosen, options, source, config, tokenizer)
     max_length = _find_length(options.max_length, positions, tokenizer)

@@ -22,7 +22,8 @@ class PairTokenizer:
 
     `template` is None where ids of single texts, put together, are not what the tokenizer gives for the pair; pairs are
     then encoded as pairs, and `reason` says why. `token_types` says whether the model must be told the segments.
-    `maximum` is the tokenizer's own limit in tokens; `left` says that truncation takes a text's beginning away.
+    `maximum` is the tokenizer's own limit in tokens; `left` says that truncation takes a text's beginning away. Its ids
+    are less than `ids`.
     """
 
     json: str
@@ -34,6 +35,7 @@ class PairTokenizer:
     pad_id: int
     left: bool
     maximum: int
+    ids: int
 
     def open(self) -> Tokenizer:
         """Return a tokenizer for one thread, with no padding and no truncation."""
@@ -86,6 +88,7 @@ def _inspect(model: str, reference: Any, type_count: int) -> PairTokenizer:
         pad_id=int(reference.pad_token_id),
         left=reference.truncation_side == "left",
         maximum=int(reference.model_max_length),
+        ids=1 + max(raw.get_vocab().values(), default=0),
     )
 
 
