@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from sentence_transformers import CrossEncoder as SentenceTransformer
 
 from tests.model.conftest import Reference, job, load, score, sigmoid
@@ -139,6 +141,17 @@ def test_weights_stored_in_half_precision_are_computed_in_the_asked_one(bert: Pa
     assert_equal_scores(model, score(model, QUERY, PRODUCTS), expected)
 
 
+def test_a_tokenizer_of_another_model_is_refused(bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert, tmp_path, dirs_exist_ok=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(bert)
+    tokenizer.add_tokens(["brandnew", "brandnewer"])
+    tokenizer.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    with pytest.raises(StopError, match=f"embeddings for {config['vocab_size']} of them") as stopped:
+        load(tmp_path)
+    assert stopped.value.code is Exit.MODEL
+
+
 def test_a_maximum_length_beyond_the_positions_is_refused(folder: Path) -> None:
     with pytest.raises(StopError, match=f"positions for {POSITIONS} tokens, got {POSITIONS + 1}") as stopped:
         load(folder, max_length=POSITIONS + 1)
@@ -159,7 +172,7 @@ def test_a_real_product_model_scores_and_orders_as_transformers_does() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 1e-1)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 1e-1)])  # random weights: as above
 def test_a_gpu_gives_the_scores_of_an_unbatched_forward(folder: Path, dtype: str, tolerance: float) -> None:
     model = load(folder, device="cuda", dtype=dtype)
     expected = Reference(folder).logits(QUERY, PRODUCTS, truncation=True, max_length=POSITIONS)

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from worker.model.flat_stream import Size
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-SIZES = graph_sizes(16_384)
+SIZES = graph_sizes(32_768)
 # Enough of 16 tokens to fill every graph, and pairs of all lengths.
-ROWS = rows_of_lengths(*([16] * 1_024 + list(range(1, 47))))
-OF_16, MIXED = np.arange(1_024), np.arange(1_024, 1_070)
+ROWS = rows_of_lengths(*([16] * 2_048 + list(range(1, 47))))
+OF_16, MIXED = np.arange(2_048), np.arange(2_048, 2_094)
 
 
 def again(forward: Callable[[], torch.Tensor]) -> Kept:

@@ -31,18 +31,12 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_heads_of_some_widths_have_kernels_and_others_torchs(kernels: Any) -> None:
-    attention, row_wise = cuda_kernels(CPU, 32, compiled=False)
+    attention, row_wise = cuda_kernels(CPU, 32)
     assert isinstance(attention, kernels.FusedAttention)
     assert isinstance(row_wise, kernels.FusedRowWise)
-    attention, row_wise = cuda_kernels(CPU, 24, compiled=False)
+    attention, row_wise = cuda_kernels(CPU, 24)
     assert isinstance(attention, VarlenAttention)
     assert isinstance(row_wise, kernels.FusedRowWise)
-
-
-def test_what_torch_is_to_compile_is_left_to_it(kernels: Any) -> None:
-    attention, row_wise = cuda_kernels(CPU, 32, compiled=True)
-    assert isinstance(attention, kernels.FusedAttention)
-    assert type(row_wise) is RowWise
 
 
 def test_without_a_compiler_the_worker_goes_on_and_the_log_says_why(
@@ -53,7 +47,7 @@ def test_without_a_compiler_the_worker_goes_on_and_the_log_says_why(
 
     monkeypatch.setattr(kernels.FusedRowWise, "add_norm", failing)
     with caplog.at_level(logging.WARNING):
-        attention, row_wise = cuda_kernels(CPU, 32, compiled=False)
+        attention, row_wise = cuda_kernels(CPU, 32)
     assert isinstance(attention, VarlenAttention)
     assert type(row_wise) is RowWise
     assert "batches take longer" in caplog.text
@@ -67,4 +61,4 @@ def test_a_device_that_is_lost_meanwhile_ends_the_worker(kernels: Any, monkeypat
 
     monkeypatch.setattr(kernels.FusedRowWise, "add_norm", failing)
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        cuda_kernels(CPU, 32, compiled=False)
+        cuda_kernels(CPU, 32)

@@ -16,7 +16,6 @@ from tests.model.test_torch_varlen_passes import rows_of_lengths
 from worker.model.flat_stream import Size, Stream, lay, read, write
 from worker.model.row_wise import RowWise
 from worker.model.torch_varlen import TorchVarlen
-from worker.model.varlen_attention import VarlenAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +45,7 @@ def _stream(lengths: list[int], size: Size) -> Stream:
     laid = lay(rows_of_lengths(*lengths), np.arange(len(lengths)), None, token_types=True)
     numbers = np.empty(sum(size.parts), np.int32)
     write(laid, size, numbers)
-    return read(torch.from_numpy(numbers), size, max(lengths))
+    return read(torch.from_numpy(numbers), size)
 
 
 def _there(stream: Stream) -> Stream:
@@ -58,8 +57,8 @@ def _there(stream: Stream) -> Stream:
     return Stream(**moved)
 
 
-def _random(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape))).to(DTYPE)
+def _random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(DTYPE)
 
 
 def _assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
@@ -74,7 +73,7 @@ def test_a_token_sees_those_of_its_own_pair(case: str, width: int, kernels: Any)
     projected = _random(size.tokens, 3, HEADS, width)
     projected[real:] = torch.nan  # no pair's: none may look there
     found = kernels.FusedAttention().of_all(projected.to(DEVICE), _there(stream))
-    expected = VarlenAttention(varlen_emulation.varlen_attn).of_all(projected, stream)
+    expected = varlen_emulation.ByPairs().of_all(projected, stream)
     assert width in kernels.HEAD_WIDTHS
     _assert_near(found[:real], expected[:real])
 
@@ -84,10 +83,10 @@ def test_a_token_sees_those_of_its_own_pair(case: str, width: int, kernels: Any)
 def test_a_first_token_sees_those_of_its_own_pair(case: str, width: int, kernels: Any) -> None:
     lengths, size = STREAMS[case]
     pairs, stream = len(lengths), _stream(lengths, size)
-    asked, projected = _random(size.pairs, HEADS, width), _random(size.tokens, 2, HEADS, width)
+    asked, projected = _random(size.pairs, HEADS, width), _random(size.tokens, 2, HEADS, width, seed=1)
     projected[sum(lengths) :] = torch.nan
     found = kernels.FusedAttention().of_firsts(asked.to(DEVICE), projected.to(DEVICE), _there(stream))
-    expected = VarlenAttention(varlen_emulation.varlen_attn).of_firsts(asked, projected, stream)
+    expected = varlen_emulation.ByPairs().of_firsts(asked, projected, stream)
     _assert_near(found[:pairs], expected[:pairs])
 
 
@@ -95,9 +94,9 @@ def test_a_first_token_sees_those_of_its_own_pair(case: str, width: int, kernels
 def test_a_sum_is_normed_as_torch_does(rows: int, width: int, kernels: Any) -> None:
     norm = torch.nn.LayerNorm(width, dtype=DTYPE)
     with torch.no_grad():
-        norm.weight.copy_(_random(width))
-        norm.bias.copy_(_random(width))
-        given, added = _random(rows, width), _random(1, rows, width)[0]
+        norm.weight.copy_(_random(width, seed=1))
+        norm.bias.copy_(_random(width, seed=2))
+        given, added = _random(rows, width, seed=3), _random(rows, width, seed=4)
         expected = RowWise().add_norm(given.clone(), added, norm)
         norm.to(DEVICE)
         _assert_near(kernels.FusedRowWise().add_norm(given.to(DEVICE), added.to(DEVICE), norm), expected)
@@ -124,3 +123,22 @@ def test_a_model_gives_the_logits_of_padded_batches(
     assert isinstance(backend, TorchVarlen)
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(backend.start(rows).finish().logits, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="it is the same on a GPU")
+def test_a_pair_that_has_no_numbers_does_not_spoil_its_neighbours(
+    kernels: Any, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of_lengths(*([9] * 20))
+    rows.ids[:] %= 50
+    expected = load(bert, pad=True)._backend.start(rows).finish().logits
+    rows.ids[rows.starts[7]] = 55
+    go_the_way_of_cuda(monkeypatch, kernels.FusedAttention, kernels.FusedRowWise())
+    backend: Any = load(bert)._backend
+    with torch.no_grad():
+        backend.encoder._embeddings.word_embeddings.weight[55] = torch.nan
+    scored = backend.start(rows).finish()
+    assert scored.failures.keys() == {7}
+    sound = np.arange(20) != 7
+    np.testing.assert_allclose(scored.logits[sound], expected[sound], rtol=1e-5, atol=1e-5)
+    assert np.isnan(scored.logits[7])

@@ -78,3 +78,11 @@ def test_a_device_that_is_lost_meanwhile_ends_the_worker(bert: Path, monkeypatch
     )
     with pytest.raises(RuntimeError, match="illegal memory access"):
         keep_graphs(varlen(bert), SIZES[:1], 60, 48, 1e-5)
+
+
+@pytest.mark.usefixtures("as_on_cuda", "without_a_device")
+def test_attention_that_goes_by_the_longest_pair_has_no_graphs(bert: Path, caplog: pytest.LogCaptureFixture) -> None:
+    backend = varlen(bert)
+    keep_graphs(backend, SIZES[:1], 60, 48, 1e-5)
+    assert backend.graphs is None
+    assert "torch's own attention" in caplog.text

@@ -59,7 +59,13 @@ class ByPairs(VarlenAttention):
         return super().of_all(projected, _checked(stream))
 
     def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
-        return super().of_firsts(asked, projected, _checked(stream))
+        stream = _checked(stream)
+        assert stream.bounds is not None
+        real = int((stream.bounds.diff() > 0).sum())  # the others are room for pairs
+        found = torch.full(asked.shape, torch.nan, dtype=asked.dtype)
+        if real:
+            found[:real] = super().of_firsts(asked[:real], projected, replace(stream, bounds=stream.bounds[: real + 1]))
+        return found
 
 
 def _checked(stream: Stream) -> Stream:

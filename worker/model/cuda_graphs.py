@@ -113,14 +113,7 @@ def keep_graphs(backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, po
     """Give the backend graphs of these sizes where they can be recorded, and are proved; else say why not."""
     began_s = time.perf_counter()
     free = torch.cuda.mem_get_info(backend.device)[0]
-    try:
-        with torch.cuda.device(backend.device):
-            graphs = Graphs(backend, sizes, Recorder(backend.device))
-            problem = graphs.refuted(backend, vocabulary, positions, tolerance)
-    except Exception as error:
-        if is_sticky(error):
-            raise
-        problem = f"recording fails ({error!r})"
+    problem, graphs = _record(backend, sizes, vocabulary, positions, tolerance)
     if problem:
         log.warning(
             "no CUDA graphs, so small batches take longer: %(reason)s",
@@ -135,3 +128,19 @@ def keep_graphs(backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, po
         {"graphs": len(sizes)},
         extra={"event": "graphs_recorded", "seconds": round(time.perf_counter() - began_s, 3), "bytes": taken},
     )
+
+
+def _record(
+    backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
+) -> tuple[str | None, Graphs | None]:
+    """Return what is wrong, and the graphs."""
+    if not backend.encoder.any_lengths:
+        return "torch's own attention is launched anew for pairs of other lengths", None
+    try:
+        with torch.cuda.device(backend.device):
+            graphs = Graphs(backend, sizes, Recorder(backend.device))
+            return graphs.refuted(backend, vocabulary, positions, tolerance), graphs
+    except Exception as error:
+        if is_sticky(error):
+            raise
+        return f"recording fails ({error!r})", None

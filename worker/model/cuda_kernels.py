@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def cuda_kernels(device: torch.device, head: int, *, compiled: bool) -> tuple[Attention, RowWise]:
-    """Return the attention of heads of this width, and what is done row by row.
-
-    Where the model is to be compiled, torch's compiler makes kernels of the latter itself.
-    """
+def cuda_kernels(device: torch.device, head: int) -> tuple[Attention, RowWise]:
+    """Return the attention of heads of this width, and what is done row by row."""
     try:
         with torch.cuda.device(device):
             kernels = importlib.import_module("worker.model.fused")
@@ -37,5 +34,4 @@ def cuda_kernels(device: torch.device, head: int, *, compiled: bool) -> tuple[At
             extra={"event": "no_fused_kernels"},
         )
         return VarlenAttention(), RowWise()
-    attention = kernels.FusedAttention() if head in kernels.HEAD_WIDTHS else VarlenAttention()
-    return attention, RowWise() if compiled else kernels.FusedRowWise()
+    return kernels.FusedAttention() if head in kernels.HEAD_WIDTHS else VarlenAttention(), kernels.FusedRowWise()

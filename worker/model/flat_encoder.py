@@ -99,6 +99,7 @@ class _FeedForward:
     def compile(self) -> None:
         for linear in (self._attended, self._inner, self._outer):
             linear.unpack()
+        self._row_wise = RowWise()  # of which torch makes kernels itself
         self._compiled = _compiled()
 
     def __call__(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:

@@ -29,7 +29,7 @@ class Size(NamedTuple):
     @property
     def parts(self) -> tuple[int, ...]:
         """Return how many numbers each array of a stream by its bounds has, in the order of `write`."""
-        return (*[self.tokens] * 4, self.pairs, self.pairs + 1, self.pairs + 1)
+        return (*[self.tokens] * 4, self.pairs, self.pairs + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Stream:
     """What a model computes: `ids`, `types` and `positions` (tokens,); `firsts` (n,): where each pair begins.
 
     Attention finds the pairs by `runs`, or by `bounds` int32 (n + 1,), with `pairs` int32 (tokens,), the pair of each
-    token, `numbers` int32 (n + 1,), 0 to n, and the tokens of the `longest`. What is in no pair, at the end, is there
-    only to make the numbers round; its logits mean nothing, and so do those of pairs without tokens.
+    token, and the tokens of the `longest`. What is in no pair, at the end, is there only to make the numbers round; its
+    logits mean nothing, and so do those of pairs without tokens.
     """
 
     ids: torch.Tensor
@@ -64,7 +64,6 @@ class Stream:
     runs: list[Run] = field(default_factory=list)
     pairs: torch.Tensor | None = None
     bounds: torch.Tensor | None = None
-    numbers: torch.Tensor | None = None
     longest: int = 0
 
 
@@ -93,18 +92,17 @@ def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
 
     What the size has beyond it are tokens of no pair, and pairs without tokens: they can lend nothing to a pair.
     """
-    ids, types, positions, pairs_of, firsts, bounds, queries = np.split(numbers, np.cumsum(size.parts)[:-1])
+    ids, types, positions, pairs_of, firsts, bounds = np.split(numbers, np.cumsum(size.parts)[:-1])
     numbers.fill(0)  # zero is an id, a type and a position of every model
     tokens, pairs = len(laid.ids), len(laid.firsts)
     ids[:tokens], types[:tokens], positions[:tokens] = laid.ids, laid.types, laid.positions
     pairs_of[:tokens], pairs_of[tokens:] = np.repeat(np.arange(pairs), laid.lengths), pairs - 1
     firsts[:pairs], bounds[:pairs], bounds[pairs:] = laid.firsts, laid.firsts, tokens
-    np.minimum(np.arange(len(queries)), pairs, out=queries, casting="unsafe")
 
 
 def read(numbers: torch.Tensor, size: Size, longest: int = 0) -> Stream:
     """Return the stream that was written so, as views; `longest` is for attention that asks for it."""
-    ids, types, positions, pairs, firsts, bounds, queries = torch.split(numbers, list(size.parts))
+    ids, types, positions, pairs, firsts, bounds = torch.split(numbers, list(size.parts))
     return Stream(
         ids=ids,
         types=types,
@@ -112,7 +110,6 @@ def read(numbers: torch.Tensor, size: Size, longest: int = 0) -> Stream:
         firsts=firsts,
         pairs=pairs,
         bounds=bounds,
-        numbers=queries,
         longest=longest,
     )
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A graph computes its whole size. In steps of this, at most 1,023 tokens of it are empty: that is less than what the
-# launch of some hundred kernels costs. The last one is what a pass has at most, so that no pass of a busy worker, whose
-# host has other things to do, is launched kernel by kernel.
+# launch of some hundred kernels costs. The last one is what a batch has at most by default, so that a busy worker,
+# whose host has other things to do, launches none kernel by kernel.
 _STEP, _MOST = 1_024, 32_768
 _TOKENS = (128, 256, 512, *range(_STEP, _MOST + 1, _STEP))
 # Room for pairs, one for so many tokens: titles have 25.

@@ -53,7 +53,7 @@ class ModelOptions:
     ] = False
     cuda_graphs: Annotated[
         bool,
-        Doc("Launch small forward passes on CUDA as one, where the model runs without padding and this is proved."),
+        Doc("Launch forward passes on CUDA as one, where the model runs without padding and this is proved."),
     ] = True
     max_length: Annotated[
         int | None,

@@ -47,7 +47,7 @@ def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: 
     if device.type == "cpu" or isinstance(backend, TorchFlat):
         return backend
     per_token = bytes_per_token(backend, device, positions)
-    if options.cuda_graphs and isinstance(backend, TorchVarlen) and backend.encoder.any_lengths:
+    if options.cuda_graphs and isinstance(backend, TorchVarlen):
         # The largest takes half of the room: all share its memory, which passes without a graph cannot have.
         sizes = graph_sizes(min(backend.pass_tokens, room(device, per_token) // 2))
         keep_graphs(backend, sizes, int(model.config.vocab_size), positions, _TOLERANCES[_dtype(model)])
@@ -91,7 +91,7 @@ def _make_flat(
         encoder = FlatEncoder(model, BlockAttention(model.dtype))
         flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens)
     else:
-        attention, row_wise = cuda_kernels(device, _head_width(model), compiled=options.compile)
+        attention, row_wise = cuda_kernels(device, _head_width(model))
         encoder = FlatEncoder(model, attention, row_wise)
         tokens = options.group_tokens or CUDA_GROUP_TOKENS
         flat = TorchVarlen(encoder, device, token_types=token_types, pass_tokens=tokens)

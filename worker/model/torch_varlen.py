@@ -25,7 +25,7 @@ class TorchVarlen:
     """A classifier of BERT's family on a GPU. `token_types` says whether the model tells the two texts apart.
 
     `pass_tokens` are those that one forward pass takes, about; they become fewer where the device's memory does not
-    hold what they need. `graphs`, if there are some, run the small passes.
+    hold what they need. `graphs`, if there are some, run the passes that they have room for.
     """
 
     name = "torch"

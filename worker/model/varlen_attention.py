@@ -42,7 +42,8 @@ class VarlenAttention:
     def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
         """Return what the first token of each pair makes of it; asked are its queries, (n, heads, width)."""
         keys, values = projected.unbind(1)
-        attended: torch.Tensor = self._attend(asked, keys, values, stream.numbers, stream.bounds, 1, stream.longest)
+        numbers = torch.arange(len(asked) + 1, dtype=torch.int32, device=asked.device)
+        attended: torch.Tensor = self._attend(asked, keys, values, numbers, stream.bounds, 1, stream.longest)
         return attended
 
 
