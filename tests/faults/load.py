@@ -63,13 +63,13 @@ class Load:
         self._burst = burst
         self._sent: list[Any] = []
         self._times_ms: dict[Place, int] = {}
+        self._timed = 0  # of what was sent
         self._resting = False
         self._turn = threading.Lock()
         self._bursts = threading.Event()
         self._over = threading.Event()
-        self._producer = KafkaProducer(
-            bootstrap_servers=servers, delivery_timeout_ms=int(_KEPT_FOR_S * 1000), max_block_ms=int(_KEPT_FOR_S * 1000)
-        )
+        self._servers = servers
+        self._producer = self._new_producer()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
 
     def start(self) -> None:
@@ -78,11 +78,13 @@ class Load:
 
     def times_ms(self) -> dict[Place, int]:
         """Return when the broker appended each request that it has acknowledged."""
-        for future in self._sent[len(self._times_ms) :]:
-            if not future.succeeded():
+        for future in self._sent[self._timed :]:
+            if not future.is_done:
                 break  # it is asked for again
-            sent = future.value
-            self._times_ms[Place(sent.partition, sent.offset)] = sent.timestamp
+            self._timed += 1
+            if future.succeeded():
+                sent = future.value
+                self._times_ms[Place(sent.partition, sent.offset)] = sent.timestamp
         return self._times_ms
 
     def await_burst(self) -> None:
@@ -121,9 +123,20 @@ class Load:
             due_s = max(due_s + _PAUSE_S, time.monotonic())  # what could not be sent is not made up for
             with self._turn:
                 if not self._resting:
+                    self._replace_what_has_failed()
                     for _ in range(self._burst):
                         self._send()
                     self._bursts.set()
+
+    def _new_producer(self) -> KafkaProducer:
+        kept_ms = int(_KEPT_FOR_S * 1000)
+        return KafkaProducer(bootstrap_servers=self._servers, delivery_timeout_ms=kept_ms, max_block_ms=kept_ms)
+
+    def _replace_what_has_failed(self) -> None:
+        """Begin with a new producer after an error: one that counts its records sends none any more."""
+        if any(sent.failed() for sent in self._sent[-self._burst :]):
+            self._producer.close(0)
+            self._producer = self._new_producer()
 
     def _send(self) -> None:
         number = next(self._numbers)
