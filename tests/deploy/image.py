@@ -35,8 +35,8 @@ class Buildah:
     @property
     def environment(self) -> dict[str, str]:
         """What buildah, and whatever calls it, finds in its environment."""
-        settings = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
-        return {**os.environ, **settings, "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf")}
+        settings = {"BUILDAH_ISOLATION": "chroot", "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf")}
+        return {"STORAGE_DRIVER": "vfs", **os.environ, **settings}
 
     def __call__(self, *words: str | Path) -> str:
         """Run a command of buildah and return what it prints; its progress goes to standard error."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.cuda_driver import LOAD, make_driver
+
 CUDA = Path(__file__).parent.parent.parent / "deploy" / "cuda"
 
 # As triton/runtime/build.py calls a compiler.
@@ -69,23 +71,10 @@ def test_triton_loads_what_was_built_before(compiler: Path, tmp_path: Path) -> N
     environment = {
         **os.environ,
         "CC": str(compiler),
-        "LD_LIBRARY_PATH": str(_driver_for(prebuilt, tmp_path / "driver")),
+        "LD_LIBRARY_PATH": str(make_driver(tmp_path / "driver", prebuilt)),
         "TRITON_CACHE_DIR": str(tmp_path / "cache"),
     }
-    code = "from triton.backends.nvidia.driver import CudaUtils; print(CudaUtils().launch)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", LOAD], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.startswith("<built-in function launch")
     (taken,) = (tmp_path / "cache").rglob("cuda_utils*.so")
     assert taken.read_bytes() == prebuilt.read_bytes()
-
-
-def _driver_for(library: Path, folder: Path) -> Path:
-    """Make a libcuda.so.1 that has what a library wants of it, and return its folder."""
-    wanted = subprocess.run(["nm", "-D", "-u", library], check=True, capture_output=True, text=True).stdout
-    names = re.findall(r"\bU (cu\w+)", wanted)
-    assert names
-    folder.mkdir()
-    source = "".join(f"int {name}(void) {{ return 0; }}\n" for name in names)
-    command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-Wl,-soname,libcuda.so.1", "-o", "libcuda.so.1"]
-    subprocess.run(command, cwd=folder, input=source, text=True, check=True)
-    return folder
