@@ -1,4 +1,4 @@
-"""Builds the CPU image where there is no container engine: buildah, on a base that debootstrap makes.
+"""Builds the image where there is no container engine: buildah, on a base that debootstrap makes.
 
 The base stands in for the Python image that deploy/Dockerfile names: Debian of the same release, with Debian's Python.
 As root:
@@ -20,9 +20,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 NAME = "rerank-worker:0.1.0"
+NAMES = {"cpu": NAME, "cuda": f"{NAME}-cuda"}
 NEEDED = ("buildah", "debootstrap")
 FOLDER = Path(os.environ.get("IMAGE_FOLDER", ROOT / "build" / "image"))
-_PACKAGES = "python3,python3-venv,ca-certificates"
+_PACKAGES = "python3,python3-venv,libpython3-dev,ca-certificates"  # the Python image has Python's headers too
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Buildah:
     @property
     def environment(self) -> dict[str, str]:
         """What buildah, and whatever calls it, finds in its environment."""
-        settings = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
-        return {**os.environ, **settings, "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf")}
+        settings = {"BUILDAH_ISOLATION": "chroot", "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf")}
+        return {"STORAGE_DRIVER": "vfs", **os.environ, **settings}
 
     def __call__(self, *words: str | Path) -> str:
         """Run a command of buildah and return what it prints; its progress goes to standard error."""
@@ -81,9 +82,9 @@ def make_base(buildah: Buildah, name: str) -> None:
     shutil.rmtree(tree)
 
 
-def build(buildah: Buildah, volumes: list[str], arguments: list[str]) -> None:
-    """Build the CPU target under its name."""
-    options = ["--pull-never", "--layers", "--target", "cpu", "--tag", NAME, "--file", str(DOCKERFILE)]
+def build(buildah: Buildah, target: str, volumes: list[str], arguments: list[str]) -> None:
+    """Build a target under its name."""
+    options = ["--pull-never", "--layers", "--target", target, "--tag", NAMES[target], "--file", str(DOCKERFILE)]
     options += ["--ignorefile", f"{DOCKERFILE}.dockerignore"]
     options += [part for volume in volumes for part in ("--volume", volume)]
     options += [part for argument in arguments for part in ("--build-arg", argument)]
@@ -94,6 +95,7 @@ def build(buildah: Buildah, volumes: list[str], arguments: list[str]) -> None:
 def main() -> None:
     """Build what is not there yet, and the image anew."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", choices=NAMES, default="cpu", help="for CPUs or for NVIDIA GPUs")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the images are kept")
     parser.add_argument(
         "--volume", action="append", default=[], help="FROM:TO:ro, for the build to see: pip's settings"
@@ -104,7 +106,7 @@ def main() -> None:
     buildah.prepare()
     if not buildah.has(base_name()):
         make_base(buildah, base_name())
-    build(buildah, ["/etc/ssl/certs:/etc/ssl/certs:ro", *options.volume], options.build_arg)
+    build(buildah, options.target, ["/etc/ssl/certs:/etc/ssl/certs:ro", *options.volume], options.build_arg)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.image import FOLDER, NAME, NEEDED, Buildah, base_name
+from tests.deploy.cuda_driver import LOAD, make_driver
+from tests.deploy.image import FOLDER, NAMES, NEEDED, Buildah, base_name
 from tests.integration.line import Line, event, sources
 from worker import __version__
 from worker.tools.children import Child, free_port
@@ -21,21 +22,33 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeTopic
 
-_LIMIT_BYTES = 1_600_000_000
+_LIMIT_BYTES = {"cpu": 1_600_000_000, "cuda": 6_000_000_000}
 _PREFIX = "/opt/rerank-worker"
 
 
 @pytest.fixture(scope="module")
 def buildah() -> Buildah:
-    found = Buildah(FOLDER)
-    if os.geteuid() != 0 or not all(map(shutil.which, NEEDED)) or not found.has(NAME):
-        pytest.skip(f"needs an image and buildah as root: make image ({', '.join(NEEDED)}), or IMAGE_FOLDER")
+    if os.geteuid() != 0 or not all(map(shutil.which, NEEDED)):
+        pytest.skip(f"needs buildah as root ({', '.join(NEEDED)})")
+    return Buildah(FOLDER)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def target(buildah: Buildah, request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    if not buildah.has(NAMES[found]):
+        pytest.skip(f'needs an image: make image IMAGE_ARGS="--target {found}", or IMAGE_FOLDER')
     return found
 
 
 @pytest.fixture(scope="module")
-def container(buildah: Buildah) -> Iterator[str]:
-    name = buildah("from", "--pull-never", NAME)
+def image(target: str) -> str:
+    return NAMES[target]
+
+
+@pytest.fixture(scope="module")
+def container(buildah: Buildah, image: str) -> Iterator[str]:
+    name = buildah("from", "--pull-never", image)
     yield name
     buildah("rm", name)
 
@@ -45,18 +58,20 @@ def root(buildah: Buildah, container: str) -> Path:
     return Path(buildah("mount", container))
 
 
-def test_it_runs_the_worker_as_a_user_without_rights_and_says_what_it_is(buildah: Buildah) -> None:
-    config = buildah.inspect(NAME)["config"]
+def test_it_runs_the_worker_as_a_user_without_rights_and_says_what_it_is(buildah: Buildah, image: str) -> None:
+    config = buildah.inspect(image)["config"]
     assert config["User"] == "10001:10001"
     assert (config["Entrypoint"], config["Cmd"]) == (["rerank-worker"], ["run"])
     assert config["Labels"]["org.opencontainers.image.version"] == __version__
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
-def test_it_adds_one_layer_of_libraries_and_one_of_the_worker_to_its_base(buildah: Buildah) -> None:
-    history = [step for step in buildah.inspect(NAME)["history"] if not step.get("empty_layer")]
+def test_it_adds_one_layer_of_libraries_and_one_of_the_worker_to_its_base(
+    buildah: Buildah, image: str, target: str
+) -> None:
+    history = [step for step in buildah.inspect(image)["history"] if not step.get("empty_layer")]
     added = history[len([step for step in buildah.inspect(base_name())["history"] if not step.get("empty_layer")]) :]
-    assert len(added) <= 3, added  # the user, the libraries, the worker
+    assert len(added) <= 3 + (target == "cuda"), added  # the user, the libraries, the worker; Triton's object
 
 
 def test_nothing_in_it_is_needed_for_building_alone(root: Path) -> None:
@@ -69,9 +84,9 @@ def test_nothing_in_it_is_needed_for_building_alone(root: Path) -> None:
     assert "rerank-worker" in programs
 
 
-def test_it_is_no_larger_than_torch_makes_it(root: Path) -> None:
+def test_it_is_no_larger_than_torch_makes_it(root: Path, target: str) -> None:
     size = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    assert size < _LIMIT_BYTES, f"{size / 1e6:.0f} MB"
+    assert size < _LIMIT_BYTES[target], f"{size / 1e6:.0f} MB"
 
 
 def test_the_user_can_write_to_its_cache_alone(buildah: Buildah, container: str) -> None:
@@ -81,6 +96,18 @@ def test_the_user_can_write_to_its_cache_alone(buildah: Buildah, container: str)
 
 def test_the_command_runs_inside(buildah: Buildah, container: str) -> None:
     assert buildah("run", container, "--", "rerank-worker", "--version") == f"rerank-worker {__version__}"
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc, for a driver that does nothing")
+def test_triton_starts_without_a_compiler(
+    buildah: Buildah, container: str, root: Path, target: str, tmp_path: Path
+) -> None:
+    if target == "cpu":
+        pytest.skip("the image for CPUs has no Triton")
+    driver = make_driver(tmp_path / "driver", root / "opt/prebuilt/cuda_utils.so")
+    driver.chmod(0o755)
+    command = ["sh", "-c", f"LD_LIBRARY_PATH=/driver exec python -c '{LOAD}'"]
+    assert "launch" in buildah("run", "--volume", f"{driver}:/driver:ro", container, "--", *command)
 
 
 @pytest.mark.apache
