@@ -46,6 +46,7 @@ def steps(given: argparse.Namespace) -> dict[str, list[str]]:
         **{f"small-{shape.name}": part("small", shape) for shape in shapes},
         "scorer": bench("scorer", "scorer", "--against", "sentence-transformers"),
         "stream": bench("stream", "stream"),
+        "known": bench("known", "stream", "--known-texts", "--no-rivals", "--candidates", "50", "--partitions", "6"),
         **{f"compiled-{shape.name}": part("compiled", shape) for shape in shapes},
         **{f"profile-{shape.name}": part("profile", shape) for shape in shapes},
         **{f"shapes-{shape.name}-float16": part("shapes", shape, "float16") for shape in shapes if device != "cpu"},

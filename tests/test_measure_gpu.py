@@ -75,6 +75,6 @@ def test_what_the_goals_need_comes_first(tmp_path: Path) -> None:
     shapes = ("minilm_l6", "minilm_l12", "bert_base")
     assert names[:2] == ["correctness", "kernels"]
     assert names[2:8] == [*(f"shapes-{name}" for name in shapes), *(f"small-{name}" for name in shapes)]
-    assert names[8:10] == ["scorer", "stream"]
-    assert names[10:16] == [*(f"compiled-{name}" for name in shapes), *(f"profile-{name}" for name in shapes)]
-    assert names[16:] == [f"shapes-{name}-float16" for name in shapes]
+    assert names[8:11] == ["scorer", "stream", "known"]
+    assert names[11:17] == [*(f"compiled-{name}" for name in shapes), *(f"profile-{name}" for name in shapes)]
+    assert names[17:] == [f"shapes-{name}-float16" for name in shapes]
