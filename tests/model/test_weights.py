@@ -72,7 +72,7 @@ def test_weights_that_are_not_safetensors_are_refused(copy: Path) -> None:
 
 
 def test_weights_of_another_shape_are_refused(copy: Path) -> None:
-    change_config(copy, vocab_size=7)
+    change_config(copy, vocab_size=1_000)
     assert "its weights cannot be loaded" in refusal(copy)
 
 
