@@ -40,15 +40,23 @@ _ONLY: dict[str, Delivery] = {"I3": "exactly-once", "I4": "at-least-once"}
 
 
 class Findings(NamedTuple):
-    """The violations of each invariant that was asked for, and how long the worker took to be back at work."""
+    """The violations of each invariant that was asked for, and how long the worker took to be back at work.
+
+    `excused` are invariants that the brokers have broken themselves, by their own logs.
+    """
 
     violations: dict[str, list[str]]
     recovery_s: float
+    excused: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
         """Whether there is none."""
         return not any(self.violations.values())
+
+    def excusing(self, invariant: str) -> Findings:
+        """Return the same without the violations of an invariant, which is excused."""
+        return self._replace(violations={**self.violations, invariant: []}, excused=(*self.excused, invariant))
 
 
 def applies(invariant: str, delivery: Delivery) -> bool:

@@ -43,6 +43,12 @@ class Cluster(ApacheKafka):
         self._copies = brokers
         self._doors: Queue[Proxy] = Queue()
 
+    def has_skipped_markers(self, group: str) -> bool:
+        """Return whether a broker has ended a transaction of this group without a word of it in the topics."""
+        logs = (log.read_text(errors="replace") for log in self.folder.glob("broker-*.log"))
+        lines = (line for log in logs for line in log.splitlines())
+        return any("find leader endpoint" in line and f"markers for {group}-" in line for line in lines)
+
     def open_doors(self, doors: Mapping[str, Proxy]) -> None:
         """Have these proxies lead to the listeners of the same names. The cluster runs already."""
         for name, proxy in doors.items():

@@ -27,6 +27,7 @@ class Row:
     bound_s: float
     runs: int = 0
     broken: Counter[str] = field(default_factory=Counter)  # runs that broke an invariant
+    excused: Counter[str] = field(default_factory=Counter)  # runs in which the brokers did
     slowest_s: float = 0.0
 
 
@@ -47,6 +48,7 @@ class Table:
         row = self.rows[fault, delivery]
         row.runs += 1
         row.broken.update(name for name, lines in findings.violations.items() if lines)
+        row.excused.update(findings.excused)
         row.slowest_s = max(row.slowest_s, findings.recovery_s)
         self.requests += requests
         self.ends += ends
@@ -84,5 +86,7 @@ def _mark(row: Row, invariant: str, delivery: Delivery) -> str:
         return "n/a"
     if not row.runs:
         return "not tried"
-    broken = row.broken[invariant]
-    return f"{broken} broken" if broken else "✓"
+    broken, excused = row.broken[invariant], row.excused[invariant]
+    if broken:
+        return f"{broken} broken"
+    return f"{excused} by Kafka" if excused else "✓"
