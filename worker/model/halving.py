@@ -85,9 +85,11 @@ class HalvingWork(Generic[Logits]):
 
     def _ask_alone(self, scored: Scored) -> None:
         """Score each row that came out as no number once more, by itself: it may be its neighbour that has none."""
-        shared = np.concatenate([np.zeros(0, np.int64), *(chosen for chosen, _ in self.done if len(chosen) > 1)])
+        if np.isfinite(scored.logits).all():
+            return
         begun = len(self.done)
-        for row in shared[~np.isfinite(scored.logits[shared])].tolist():
+        shared = [chosen for chosen, _ in self.done if len(chosen) > 1]
+        for row in [row for chosen in shared for row in chosen[~np.isfinite(scored.logits[chosen])].tolist()]:
             self._attempt(np.array([row]))
         for chosen, logits in self.done[begun:]:
             scored.logits[chosen] = self.to_host(logits)
