@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.costs import CostModel, CostOptions, Load
-from worker.scheduler import BatchLimits, Scheduler
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
+from worker.scheduling.scheduler import BatchLimits, Scheduler
 
 if TYPE_CHECKING:
     from worker.jobs import Job

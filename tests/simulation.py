@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests import making
-from worker.costs import CostModel, CostOptions, Load
-from worker.scheduler import BatchLimits, Scheduler
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
+from worker.scheduling.scheduler import BatchLimits, Scheduler
 
 if TYPE_CHECKING:
     from worker.jobs import Job, Slice
@@ -110,7 +110,7 @@ def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1) 
         assert load == dispatch.load
         took_s = device.seconds(load) * device.slowness_at(now_s) * chance.lognormal(0, device.noise)
         now_s += took_s
-        costs.observe(load, took_s)
+        costs.observe(load, took_s, now_s)
         for job, start, stop in dispatch.batch:
             assert start < stop <= job.limit
             job.unscored -= stop - start

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.backlog import Backlog
+from worker.scheduling.backlog import Backlog
 
 
 def test_nothing_is_expected_before_anything_was_scored() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.costs import CostModel, CostOptions, Load
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
 
 FIXED_S, PER_TOKEN_S, PER_SQUARE_S = 0.002, 7e-5, 2e-8
 

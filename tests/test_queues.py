@@ -6,9 +6,9 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tests import making
-from worker.batch import Waiting
+from worker.scheduling.batch import Waiting
 from worker.ledger import Ledger
-from worker.queues import Queues, turns
+from worker.scheduling.deadline_queue import Queues, turns
 
 if TYPE_CHECKING:
     from worker.jobs import Job

@@ -9,10 +9,10 @@ import pytest
 
 from tests import making
 from tests.scheduling import PER_TOKEN, scheduler_of
-from worker.costs import Load
+from worker.scheduling.cost_model import Load
 from worker.jobs import Slice
 from worker.ledger import Ledger
-from worker.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
+from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
 
 if TYPE_CHECKING:
     from worker.jobs import Job

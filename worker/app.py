@@ -27,7 +27,7 @@ from worker.watched import Pulses, watched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.costs import CostModel
+    from worker.scheduling.cost_model import CostModel
     from worker.model.cross_encoder import CrossEncoder
     from worker.settings import Settings
     from worker.traces.traces import Traces

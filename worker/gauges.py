@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from worker.backlog import Backlog
+from worker.scheduling.backlog import Backlog
 from worker.lag import LagMeter
 
 if TYPE_CHECKING:

@@ -130,6 +130,8 @@ class Job:
     charge: int = 0  # tokens that the door counts for it until it is known
     deadline_s: float = float("inf")
     after: Job | None = None  # the event of the same key that came before and was still inside
+    inherited_deadline_s: float = float("inf")  # of those that must not be published before it; the scheduler's own
+    inherited_priority: float = float("-inf")
     left: bool = False  # the publisher has let it go
     request: Request | None = None
     pairs: Pairs | None = None

@@ -13,11 +13,11 @@ from worker.ledger import Ledger
 from worker.loop import MainLoop
 from worker.ordering import Predecessors
 from worker.pipeline import Pipeline, Stage
-from worker.scheduler import Scheduler, token_budget
+from worker.scheduling.scheduler import Scheduler, token_budget
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
-    from worker.costs import CostModel
+    from worker.scheduling.cost_model import CostModel
     from worker.delivery import Delivery, Ending
     from worker.jobs import Job
     from worker.kafka_io import Consumer
@@ -51,7 +51,7 @@ class Line:
         self._delivery = delivery
         self._pulses = pulses
         self._inbox: Channel[Job] = Channel()
-        scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs)
+        scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs, model.load_of)
         self._score = Score(scheduler, costs, model, metrics, pulse=pulses.scorer, delays=delivery.delays)
         publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher, traces=traces)
         self._pipeline = Pipeline(self._stages(settings, model, publish))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from worker import __version__
-from worker.costs import CostModel, Load
+from worker.scheduling.cost_model import CostModel
 
 if TYPE_CHECKING:
     from worker.metrics import Metrics
@@ -35,7 +35,7 @@ def _load(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, CostModel
     model = load_model(settings.model)
     if (gpu := open_gpu(model.device)) is not None:
         metrics.model.show_gpu(model.device, gpu.utilization, gpu.memory_used, gpu.memory_total)
-    costs = CostModel(settings.costs, [(Load(time.tokens, time.squares), time.seconds) for time in model.warm_up()])
+    costs = CostModel(settings.costs, [(each.load, each.seconds) for each in model.warm_up()])
     metrics.model.name_build(__version__, model.name, model.device, model.dtype)
     log.info("model warm", extra={"event": "model_warm"})
     return model, costs

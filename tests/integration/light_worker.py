@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worker import __version__, cli, loading
-from worker.costs import CostModel
+from worker.scheduling.cost_model import CostModel
 from worker.jobs import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
 from worker.model.halving import HalvingWork

@@ -10,9 +10,9 @@ import numpy as np
 
 from tests import making
 from worker.channel import Channel
-from worker.costs import CostModel, CostOptions
+from worker.scheduling.cost_model import CostModel, CostOptions
 from worker.dead_letters import REASONS
-from worker.delays import Delays
+from worker.scheduling.latency import LatencyWindow
 from worker.delivery import AtLeastOnce, Ending
 from worker.events import Decoder, EventOptions
 from worker.jobs import Job, ModelName, Pairs, Slice
@@ -20,13 +20,13 @@ from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.metrics import Metrics
 from worker.model.token_cache import TokenCache
 from worker.pipeline import Pulse
-from worker.scheduler import BatchLimits, Scheduler
+from worker.scheduling.scheduler import BatchLimits, Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.batch import OnOverload
+    from worker.scheduling.policy import OnOverload
     from worker.model.score_cache import ScoreCache
 
 
@@ -145,7 +145,7 @@ def score(
     costs = CostModel(CostOptions(), [])
     scheduler = Scheduler(BatchLimits(on_overload=on_overload), batch_tokens, costs)
     shown = metrics or Metrics(REASONS)
-    Score(scheduler, costs, loaded, shown, pulse=Pulse(), delays=Delays()).run(scoring, publishing)
+    Score(scheduler, costs, loaded, shown, pulse=Pulse(), delays=LatencyWindow()).run(scoring, publishing)
     publishing.close()
     return list(publishing)
 

@@ -10,12 +10,12 @@ import pytest
 
 from tests import making
 from worker.channel import Channel, EndOfChannelError
-from worker.costs import CostModel, CostOptions, Load
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.dead_letters import REASONS
-from worker.delays import Delays
+from worker.scheduling.latency import LatencyWindow
 from worker.metrics import Metrics
 from worker.pipeline import Pulse
-from worker.scheduler import BatchLimits, Dispatch, Scheduler
+from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler
 from worker.stages import Score, score
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _run(
     scheduler = Watched(device, costs)
     model: Any = device
     inbox: Any = Inbox(device, jobs, publishing)
-    Score(scheduler, costs, model, Metrics(REASONS), pulse=Pulse(), delays=Delays()).run(inbox, publishing)
+    Score(scheduler, costs, model, Metrics(REASONS), pulse=Pulse(), delays=LatencyWindow()).run(inbox, publishing)
     assert device.batches == len(publishing) == 200
     return device
 

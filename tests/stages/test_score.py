@@ -10,13 +10,13 @@ import pytest
 
 from tests import making
 from worker.channel import Channel
-from worker.costs import CostModel, CostOptions, Load
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.dead_letters import REASONS
-from worker.delays import Delays
+from worker.scheduling.latency import LatencyWindow
 from worker.ledger import Ledger
 from worker.metrics import Metrics
 from worker.model.score_cache import ScoreCache
-from worker.scheduler import BatchLimits, Scheduler
+from worker.scheduling.scheduler import BatchLimits, Scheduler
 from worker.stages import Score
 
 if TYPE_CHECKING:
@@ -118,6 +118,6 @@ def test_the_scorer_allows_for_what_a_batch_is_predicted_to_take() -> None:
     costs = CostModel(CostOptions(), [(Load(10, 100), 500.0)])
     pulse = Beats()
     scheduler = Scheduler(BatchLimits(on_overload="score"), 100, costs)
-    Score(scheduler, costs, model, Metrics(REASONS), pulse=pulse, delays=Delays()).run(scoring, publishing)
+    Score(scheduler, costs, model, Metrics(REASONS), pulse=pulse, delays=LatencyWindow()).run(scoring, publishing)
     launching_s, waiting_s = (allowed_s for allowed_s in pulse.allowed_s if allowed_s)
     assert launching_s >= waiting_s > 400

@@ -11,10 +11,10 @@ from tests import making
 from worker.dead_letters import REASONS, read
 from worker.jobs import Job, Record
 from worker.ledger import Ledger
-from worker.scheduler import BatchLimits
+from worker.scheduling.scheduler import BatchLimits
 
 if TYPE_CHECKING:
-    from worker.batch import OnOverload
+    from worker.scheduling.policy import OnOverload
 
 from tests.stages.line import SCORE_ALL, Broker, an_event, publish, raw, tokenize
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from worker.delays import Delays
+from worker.scheduling.latency import LatencyWindow
 from worker.delivery.outcomes import Ending
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ class AtLeastOnce:
     def __init__(self, producer: Producer, endings: Channel[Ending]) -> None:
         self._producer = producer
         self._endings = endings
-        self.delays = Delays()
+        self.delays = LatencyWindow()
 
     def visible_s(self, now_s: float) -> float:
         """Count with what acknowledgements take."""
-        return now_s + self.delays.long_s
+        return now_s + self.delays.p99_s(now_s)
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send it; the ending comes from the producer's thread."""
@@ -33,7 +33,7 @@ class AtLeastOnce:
 
         def ended(error: Exception | None) -> None:
             now_s = time.monotonic()
-            self.delays.observe(now_s - sent_s)
+            self.delays.observe(now_s - sent_s, now_s)
             self._endings.put(Ending(job, now_s, error))
 
         self._producer.send(*outgoing, ended)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from worker.attempt import Attempt
-from worker.delays import Delays
+from worker.scheduling.latency import LatencyWindow
 from worker.delivery.outcomes import Ending
 from worker.exits import Exit, StopError
 from worker.kafka_io import TransactionFailed
@@ -65,8 +65,8 @@ class ExactlyOnce:
         self._metrics = metrics
         self._pulse = pulse
         self._patience_s = patience_s  # how long to try for a new producer
-        self.delays = Delays()
-        self._ends = Delays()  # what the ends of transactions take
+        self.delays = LatencyWindow()
+        self._ends = LatencyWindow()  # what the ends of transactions take
         self._producer = connect()
         self._open = Transaction(options)
         self._closing = Attempt()
@@ -74,7 +74,7 @@ class ExactlyOnce:
 
     def visible_s(self, now_s: float) -> float:
         """Count with when the transaction is due, and with what its end takes."""
-        return self._open.end_s(now_s) + self._ends.long_s
+        return self._open.end_s(now_s) + self._ends.p99_s(now_s)
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send an outcome within the open transaction; the first one opens it."""
@@ -189,5 +189,5 @@ class ExactlyOnce:
         for job, sent_s in self._open.end(now_s).items():
             job.dropped = not committed
             if committed:
-                self.delays.observe(now_s - sent_s)
+                self.delays.observe(now_s - sent_s, now_s)
             self._endings.put(Ending(job, now_s, committed=committed))

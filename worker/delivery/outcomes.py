@@ -9,7 +9,7 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.delays import Delays
+    from worker.scheduling.latency import LatencyWindow
     from worker.jobs import Job
 
 
@@ -54,7 +54,7 @@ class Delivery(Protocol):
     readers' seeing it; any thread may read them.
     """
 
-    delays: Delays
+    delays: LatencyWindow
 
     def visible_s(self, now_s: float) -> float:
         """Return by when readers will see an outcome that is sent now, but for one in a hundred."""

@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from worker.model.device import Placement
     from worker.model.rows import Rows
+    from worker.scheduling.cost_model import Load
 
 
 class NonFiniteLogitError(Exception):
@@ -56,6 +57,9 @@ class Backend(Protocol):
 
     name: str
     threads: int | None
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return what it would compute of rows of these lengths, int64 (n,), in one batch."""
 
     def start(self, rows: Rows) -> Work:
         """Begin a batch. A backend with a queue returns before the device is done; others may work in finish()."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from worker.model.device import Placement
     from worker.model.options import ModelOptions, Truncation
     from worker.model.rows import Rows
+    from worker.scheduling.cost_model import Load
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,10 @@ class CrossEncoder:
         """Return an encoder for one thread; all of them share the cache."""
         return PairEncoder(self._tokenizer, self.cache, self.max_length, self._truncation)
 
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return what is computed of pairs of these lengths in tokens, int64 (n,), when they share a batch."""
+        return self._backend.load_of(lengths)
+
     def launch(self, batch: list[Slice]) -> Flight:
         """Begin to score a batch. On CUDA another batch may be launched before this one is waited for."""
         rows = rows_of(batch)
@@ -135,7 +140,7 @@ class CrossEncoder:
         took = time.perf_counter() - begun
         if scored.failures:
             raise refuse(self.name.id, f"it cannot score plain text: {next(iter(scored.failures.values()))!r}")
-        return BatchTime(len(rows), scored.tokens, int((rows.lengths**2).sum()), took)
+        return BatchTime(len(rows), self.load_of(rows.lengths), took)
 
 
 def load_model(options: ModelOptions) -> CrossEncoder:

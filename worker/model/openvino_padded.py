@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worker.model.halving import HalvingWork
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, padded_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from worker.scheduling.cost_model import Load
 
 GROUP_TOKENS = 512
 
@@ -40,6 +42,10 @@ class OpenVinoPadded:
         self._pad_id = pad_id
         self._vocabulary = vocabulary
         self._group_tokens = group_tokens or GROUP_TOKENS
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return what a batch of rows of these lengths computes."""
+        return padded_load(lengths, self._group_tokens, self._widths)
 
     def start(self, rows: Rows) -> HalvingWork[np.ndarray]:
         """Begin a batch, which finish() computes."""

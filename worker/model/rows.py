@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from worker.scheduling.cost_model import Load, packed_load
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -109,6 +111,21 @@ def groups_of(lengths: np.ndarray, limit: int, widths: Widths = AS_LONG_AS_ROWS)
         rows = max(1, limit // max(1, widths.of(int(lengths[order[start]]))))
         yield order[start : start + rows]
         start += rows
+
+
+def padded_load(lengths: np.ndarray, limit: int, widths: Widths = AS_LONG_AS_ROWS) -> Load:
+    """Return what is computed of rows of these lengths in the groups of `groups_of`."""
+    tokens = squares = passes = 0
+    for chosen in groups_of(lengths, limit, widths):
+        width = widths.of(int(lengths[chosen[0]]))
+        tokens, squares, passes = tokens + len(chosen) * width, squares + len(chosen) * width**2, passes + 1
+    return Load(tokens, squares, max(1, passes))
+
+
+def packed_passes(lengths: np.ndarray, limit: int) -> Load:
+    """Return what is computed of rows of these lengths without padding, in passes of about so many tokens."""
+    load = packed_load(lengths)
+    return load._replace(passes=max(1, -(-load.tokens // limit)))
 
 
 def pad(rows: Rows, chosen: np.ndarray, pad_id: int, widths: Widths = AS_LONG_AS_ROWS) -> Padded:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from worker.model.flat_stream import Stream, lay, passes_of, runs_of
+from worker.model.rows import packed_passes
 from worker.model.torch_work import TorchWork
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from worker.model.flat_encoder import FlatEncoder
     from worker.model.rows import Rows
+    from worker.scheduling.cost_model import Load
 
 # Tokens of one forward pass times bytes of a number. Measured with a MiniLM-L6: the rate is flat from half of this to
 # twice of it.
@@ -36,6 +38,10 @@ class TorchFlat:
         self.threads = torch.get_num_threads()
         self._token_types = token_types
         self._pass_tokens = pass_tokens or _PASS_BYTES // encoder.dtype.itemsize
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return what a batch of rows of these lengths computes."""
+        return packed_passes(lengths, self._pass_tokens)
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch; finish() computes it."""

@@ -8,10 +8,12 @@ import torch
 
 from worker.model.cuda_memory import smaller_after
 from worker.model.cuda_work import begin, send
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, padded_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from worker.scheduling.cost_model import Load
 
     import numpy as np
 
@@ -50,6 +52,10 @@ class TorchPadded:
         self._pad_id = pad_id
         self._token_types = token_types
         self.pass_tokens = group_tokens or (CPU_GROUP_TOKENS if self._device.type == "cpu" else CUDA_GROUP_TOKENS)
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return what a batch of rows of these lengths computes."""
+        return padded_load(lengths, self.pass_tokens, self._widths)
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""

@@ -9,6 +9,7 @@ import torch
 from worker.model.cuda_memory import smaller_after
 from worker.model.cuda_work import begin, send, staging
 from worker.model.flat_stream import Laid, Size, Stream, lay, passes_of, read, write
+from worker.model.rows import packed_passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from worker.model.cuda_graphs import Graphs
     from worker.model.flat_encoder import FlatEncoder
     from worker.model.rows import Rows
+    from worker.scheduling.cost_model import Load
     from worker.model.torch_work import TorchWork
 
 
@@ -37,6 +39,10 @@ class TorchVarlen:
         self.graphs: Graphs | None = None
         self._token_types = token_types
         self.pass_tokens = pass_tokens
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return what a batch of rows of these lengths computes."""
+        return packed_passes(lengths, self.pass_tokens)
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch: the device's queue holds all of it on return."""

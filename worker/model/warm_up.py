@@ -11,6 +11,7 @@ from worker.model.rows import Rows
 if TYPE_CHECKING:
     from worker.jobs import Pairs
     from worker.model.tokens import PairEncoder
+    from worker.scheduling.cost_model import Load
 
 # The shapes of a warm-up: short titles up to long pairs, alone and in groups of at most as many tokens as one forward
 # pass has. A model for documents has thousands of positions, which would keep readiness waiting for minutes.
@@ -23,11 +24,10 @@ _WARM_TEXT = "Wireless mouse 2.4 GHz, 1600 DPI, silent buttons, USB receiver, bl
 
 
 class BatchTime(NamedTuple):
-    """How long a batch took: its pairs, its real tokens, the sum of its squared lengths, seconds."""
+    """How long a batch took: its pairs, what was computed, seconds."""
 
     pairs: int
-    tokens: int
-    squares: int
+    load: Load
     seconds: float
 
 

@@ -13,12 +13,12 @@ from worker.stages.faults import where
 
 if TYPE_CHECKING:
     from worker.channel import Channel
-    from worker.costs import CostModel, Load
-    from worker.delays import Delays
+    from worker.scheduling.cost_model import CostModel, Load
+    from worker.scheduling.latency import LatencyWindow
     from worker.metrics import Metrics
     from worker.model.cross_encoder import CrossEncoder, Flight
     from worker.pipeline import Pulse
-    from worker.scheduler import Scheduler
+    from worker.scheduling.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Score:
         metrics: Metrics,
         *,
         pulse: Pulse,
-        delays: Delays,
+        delays: LatencyWindow,
     ) -> None:
         self._scheduler = scheduler
         self._costs = costs
@@ -83,8 +83,9 @@ class Score:
                 arrived = inbox.take(self._patience_s(time.monotonic()))
             except EndOfChannelError:
                 ended, arrived = True, []
+            now_s = time.monotonic()
             for job in arrived:
-                self._scheduler.add(job, self._delays.long_s)
+                self._scheduler.add(job, self._delays.p99_s(now_s))
             self._sweep(publishing)
             while self._flying and self._flying[0].flight.is_done():
                 self._land(self._flying.popleft(), publishing)
@@ -138,7 +139,7 @@ class Score:
                 self._metrics.events.slack.observe(job.deadline_s - now_s)
         self._pulse.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
-        least_s = predicted_s / self._costs.spread**2  # as far below what is usual as the prediction is above
+        least_s = self._costs.expect(dispatch.load) / self._costs.spread  # as far below what is usual as most_s is above
         self._flying.append(_Flying(dispatch.batch, flight, now_s, least_s, predicted_s, dispatch.load))
         took_s = min(time.monotonic() - now_s, self.MOST_PREPARE_S)
         self._prepare_s = max(took_s, self._prepare_s + self.FORGET * (took_s - self._prepare_s))
@@ -148,7 +149,8 @@ class Score:
         """Score pairs of an event that was handed on for the time that they take; their logits go nowhere."""
         began_s = time.monotonic()
         self._model.launch([probe]).wait()
-        self._costs.observe(load, time.monotonic() - began_s)
+        now_s = time.monotonic()
+        self._costs.observe(load, now_s - began_s, now_s)
 
     def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
         """Wait for a batch and hand on the events that are complete with it."""
@@ -158,7 +160,7 @@ class Score:
         now_s = time.monotonic()
         took_s = now_s - started_s
         self._free_s = now_s
-        self._costs.observe(flying.load, took_s)
+        self._costs.observe(flying.load, took_s, now_s)
         pairs = sum(stop - start for _, start, stop in flying.batch)
         self._count(flying, pairs, took_s)
         for number, ((job, start, stop), logits) in enumerate(zip(flying.batch, scores, strict=True)):

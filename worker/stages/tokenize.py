@@ -14,7 +14,7 @@ from worker.corrupt_records import fault as corrupt_fault
 from worker.events import Decoder, InvalidEvent
 from worker.jobs import Fault, Job
 from worker.model.repeats import without_repeats
-from worker.scheduler import NO_TIME, degrades
+from worker.scheduling.scheduler import NO_TIME, degrades
 from worker.stages.faults import defect, where
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.channel import Channel
     from worker.model.score_cache import ScoreCache
     from worker.model.tokens import PairEncoder
-    from worker.scheduler import BatchLimits
+    from worker.scheduling.scheduler import BatchLimits
 
 log = logging.getLogger(__name__)
 

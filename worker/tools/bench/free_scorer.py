@@ -14,6 +14,7 @@ from worker.model.device import Placement
 from worker.model.source import find_source
 from worker.model.token_cache import TokenCache
 from worker.model.tokenizer import load_tokenizer
+from worker.scheduling.cost_model import Load, packed_load
 
 if TYPE_CHECKING:
     from worker.model.options import ModelOptions
@@ -44,6 +45,10 @@ class FreeBackend:
 
     name = "free"
     threads: int | None = None
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        """Return the load of rows of these lengths."""
+        return packed_load(lengths)
 
     def start(self, rows: Rows) -> _Done:
         """Return the batch, done."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.app import serve
-from worker.costs import CostModel
+from worker.scheduling.cost_model import CostModel
 from worker.dead_letters import REASONS
 from worker.exits import Exit, StopError
 from worker.metrics import Metrics

@@ -1,0 +1,1 @@
+"""What shares the next batch, how much of each list is scored, and what a batch takes: pure policies."""

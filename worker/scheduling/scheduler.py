@@ -1,0 +1,282 @@
+"""What shares the next batch, and how much of each list is scored: docs/scheduling.md explains it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Gt
+from typing_extensions import Doc
+
+from worker.scheduling.batch import Batch, lengths_of, probe
+from worker.scheduling.cost_model import Load, packed_load
+from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
+from worker.scheduling.feasibility import Pace
+from worker.scheduling.offered_load import OfferedLoad
+from worker.scheduling.policy import Choice, OnOverload, Policy, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.jobs import Job, Slice
+    from worker.scheduling.cost_model import CostModel
+
+# Why a batch was not larger: the values of a metric label.
+DISPATCH_REASONS = ("drained", "full", "deadline")
+
+# Why not every candidate of an event was scored.
+NO_TIME = "no_time"
+
+# While everything is let go nothing is measured, and a device that is fast again would never be seen. So a few pairs
+# are scored for the time that they take alone, so often, and more often while nothing waits for the device; the cost
+# model follows within five of them.
+_PROBE_EVERY_S = 0.25
+_IDLE_PROBE_EVERY_S = 0.05
+_PROBE_TOKENS = 256
+
+_EFFICIENT = 20.0  # a batch is efficient when its work takes so many times as long as what it costs beside its work
+# Between these offered loads an efficient batch comes to be kept free in front of each deadline. Below, it would cut
+# lists for the sake of work that does not come.
+_LIGHT, _HEAVY = 0.9, 1.1
+_MOST_KEPT = 0.5  # of a budget, for publishing: a slow broker alone makes no list hopeless
+_FORGET = 0.1  # the weight of the last batch in what lists share of their padding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """What a batch may hold, and what becomes of an event that cannot be scored in time."""
+
+    batch_tokens: Annotated[
+        int | None,
+        Gt(0),
+        Doc("Token budget of a batch; larger events are split. If not given, 4,096 on a CPU and 32,768 on CUDA."),
+    ] = None
+    schedule: Annotated[
+        Literal["edf", "fifo", "lifo"],
+        Doc(
+            "edf: by deadline, what cannot be in time degraded; fifo: in order of arrival, however late; lifo: the "
+            "newest first, however late, so that a backlog does not hold up what is fresh."
+        ),
+    ] = "edf"
+    on_overload: Annotated[
+        OnOverload,
+        Doc(
+            "While not everything can be scored in time: partial scores the same share of each event's candidates, the "
+            "first ones; passthrough scores as many events as possible as a whole and returns the others as they came; "
+            "score scores all of everything, late."
+        ),
+    ] = "partial"
+    publish_margin_ms: Annotated[
+        float, Ge(0), Doc("Time that is kept free before an event's deadline, for ranking and publishing it.")
+    ] = 5.0
+
+
+def token_budget(limits: BatchLimits, device: str) -> int:
+    """Return the token budget of a batch on a device.
+
+    On a CPU a batch is a queue of small forward passes, so a larger one is no faster and only makes its events wait for
+    each other; a GPU needs much work at once.
+    """
+    return limits.batch_tokens or (4_096 if device == "cpu" else 32_768)
+
+
+def degrades(limits: BatchLimits) -> bool:
+    """Return whether an event that cannot be in time is not scored, or not as a whole."""
+    return limits.schedule == "edf" and limits.on_overload != "score"
+
+
+class Dispatch(NamedTuple):
+    """The next batch, why it was not larger, the events of which nothing more will be scored, and the batch's load.
+
+    `probe`, in place of a batch, are pairs to be scored for the time that they take alone: the device would stand idle,
+    and what it can do is known from too long ago. Their event is among the `passed` ones.
+    """
+
+    batch: list[Slice]
+    reason: str
+    passed: list[Job]
+    load: Load
+    probe: Slice | None = None
+
+
+class Scheduler:
+    """Decides what is scored next. Pure: no thread, no clock; `now_s` is when the device can begin.
+
+    While all that waits can be in time, the earliest deadline goes first. While it cannot, the policy says what is
+    left out, and batches stay full. A list is let go only when not one pair more can be back in time, or when the time
+    is needed for others.
+    """
+
+    def __init__(
+        self,
+        limits: BatchLimits,
+        budget_tokens: int,
+        costs: CostModel,
+        load_of: Callable[[np.ndarray], Load] = packed_load,
+    ) -> None:
+        self._budget = budget_tokens
+        self._schedule = limits.schedule
+        self._policy = limits.on_overload if limits.schedule == "edf" else "score"
+        self._margin_s = limits.publish_margin_ms / 1000
+        self._costs = costs
+        self._load_of = load_of
+        self._queue = DeadlineQueue()
+        self._arrivals = itertools.count()
+        self._offered = OfferedLoad()
+        self._launched_s = -math.inf  # when something last went to the device
+        self._packing = 1.0  # computed tokens of lists that share a batch, over those of each by itself
+        self._pass_tokens = budget_tokens / load_of(np.full(max(1, budget_tokens // 64), 64)).passes
+
+    def __len__(self) -> int:
+        """Return how many events wait, those that are taken in part included."""
+        return len(self._queue)
+
+    def add(self, job: Job, publishing_s: float = 0.0) -> None:
+        """Take in an event that is tokenized; publishing it is expected to take so many seconds."""
+        assert job.request is not None
+        assert job.pairs is not None
+        tokens, squares = self._loads(job)
+        self._offered.arrived(tokens[-1], squares[-1])
+        kept_s = min(self._margin_s + publishing_s, _MOST_KEPT * (job.deadline_s - job.created_s))
+        due_s = effective_s = job.deadline_s - kept_s
+        priority: float = job.request.priority
+        if self._schedule != "edf":
+            due_s, priority = math.inf, 0
+            effective_s = next(self._arrivals) * (1 if self._schedule == "fifo" else -1)
+        effective_s = min(effective_s, job.inherited_deadline_s)
+        priority = max(priority, job.inherited_priority)
+        self._queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, squares, _least(job)))
+        self._queue.inherit_deadline(job, effective_s, priority)
+
+    def sweep(self) -> list[Job]:
+        """Take out the events whose partition is being given up."""
+        return self._queue.sweep()
+
+    def next_batch(self, now_s: float) -> Dispatch:
+        """Take the next batch, of at most the token budget unless a single pair is larger."""
+        self._queue.sort_in()
+        if not self._queue:
+            return Dispatch([], "drained", [], Load(0, 0))
+        choice, waiting = self._choose(now_s)
+        batch, reason, taken, too_late = self._build(choice, now_s)
+        load = self._load_of(lengths_of(batch.slices))
+        gone = {*choice.let_go, *too_late}
+        if batch.slices and choice.shares is not None:
+            gone |= self._too_late_after(load, waiting, [place for place, _ in taken])
+        passed = self._settle(taken, sorted(gone))
+        if batch.slices:
+            self._launched_s = now_s
+            self._packing += _FORGET * (load.tokens / batch.apart_tokens - self._packing)
+            return Dispatch(batch.slices, reason, passed, load)
+        return self._probed(passed, now_s)
+
+    def _loads(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens and squares of its first i pairs, float64 (n + 1,), with its share of the padding."""
+        assert job.pairs is not None
+        lengths = np.diff(job.pairs.offsets)
+        tokens, squares = job.pairs.offsets.astype(np.float64), np.zeros(len(lengths) + 1)
+        np.cumsum(lengths**2, out=squares[1:])
+        whole = self._load_of(lengths)
+        return tokens * (whole.tokens / max(1.0, tokens[-1])), squares * (whole.squares / max(1.0, squares[-1]))
+
+    def _choose(self, now_s: float) -> tuple[Choice, Waiting]:
+        column, expected, safe = self._queue.column, self._costs.expected(), self._costs.safe()
+        mean = column("squares").sum() / max(1.0, column("tokens").sum())
+        full_s = expected.per_token * self._budget + expected.per_square * self._budget * mean
+        fixed_s, passes = expected.per_pass, self._budget / self._pass_tokens
+        slowed = self._packing * (1 + fixed_s * passes / full_s if full_s else 1.0)
+        work = [
+            slowed * (expected.per_token * column(f"{part}tokens") + expected.per_square * column(f"{part}squares"))
+            for part in ("", "done_", "least_")
+        ]
+        next_s = (
+            safe.per_pass
+            + safe.per_token * (column("next_tokens") - column("done_tokens"))
+            + safe.per_square * (column("next_squares") - column("done_squares"))
+        )
+        waiting = Waiting(column("due_s") - now_s, *work, next_s, column("priority"))
+        offered = self._offered.measure(now_s, slowed * expected.per_token, slowed * expected.per_square)
+        efficient_s = min(full_s, _EFFICIENT * fixed_s)
+        kept = min(1.0, max(0.0, (offered - _LIGHT) / (_HEAVY - _LIGHT)))
+        policy = Policy(self._policy, Pace(fixed_s, efficient_s, kept * efficient_s), offered, self._costs.spread)
+        return policy.choose(waiting), waiting
+
+    def _build(self, choice: Choice, now_s: float) -> tuple[Batch, str, list[tuple[int, int]], list[int]]:
+        """Put lists into a batch while there is room.
+
+        Return it, why it is not larger, the places of its lists with their stops, and the places that have no time.
+        """
+        batch = Batch(now_s, self._budget, self._costs.sure(), self._pass_tokens, self._packing)
+        taken: list[tuple[int, int]] = []
+        too_late: list[int] = []
+        shares = itertools.repeat(1.0) if choice.shares is None else choice.shares
+        for place, share in zip(map(int, choice.take), shares, strict=False):  # lazily: it is left after a few
+            queued = self._queue.waiting[place]
+            due_s = queued.due_s if choice.bounded else math.inf
+            wanted, fits, room = self._stop(queued, share), batch.fits(queued, due_s), batch.room(queued)
+            if not batch.slices and fits <= queued.start:
+                if self._policy != "score":
+                    too_late.append(place)
+                    continue
+                fits, due_s = wanted, math.inf  # late in any case
+            stop = min(wanted, fits, room)
+            may_split = not batch.slices or choice.shares is not None or room <= fits
+            if stop > queued.start and (stop == wanted or may_split):
+                batch.add(queued, stop, due_s)
+                taken.append((place, stop))
+            if stop < wanted:
+                return batch, "full" if room <= fits else "deadline", taken, too_late
+        return batch, "drained", taken, too_late
+
+    def _too_late_after(self, load: Load, waiting: Waiting, taken: list[int]) -> set[int]:
+        """Return the places of the lists of which nothing more can be scored behind this batch."""
+        back_s = self._costs.predict(load)
+        waits = np.ones(len(waiting.slack_s), bool)
+        waits[taken] = False
+        return set(np.flatnonzero(waits & (waiting.slack_s < back_s + waiting.next_s)).tolist())
+
+    def _stop(self, queued: QueuedJob, share: float) -> int:
+        """Return up to which pair a list is scored when its share of the work is: to the nearest, at least one more."""
+        pairs = len(queued.tokens) - 1
+        if share >= 1:
+            return pairs
+        costs = self._costs.expected()
+        work_s = costs.per_token * queued.tokens + costs.per_square * queued.squares
+        middles = (work_s[:-1] + work_s[1:]) / 2
+        return min(pairs, max(queued.start + 1, int(np.searchsorted(middles, share * work_s[-1], side="right"))))
+
+    def _settle(self, taken: list[tuple[int, int]], gone: list[int]) -> list[Job]:
+        """Take out of the queue what is over; return the jobs of which nothing more will be scored."""
+        waiting, over = self._queue.waiting, []
+        for place, stop in taken:
+            if stop == len(waiting[place].tokens) - 1:
+                over.append(place)
+            else:
+                self._queue.advance(place, stop)
+        passed = []
+        for place in sorted(gone):
+            waiting[place].job.shed_to(waiting[place].start, NO_TIME)
+            passed.append(waiting[place].job)
+        self._queue.remove(sorted([*over, *gone]))
+        return passed
+
+    def _probed(self, passed: list[Job], now_s: float) -> Dispatch:
+        every_s = _PROBE_EVERY_S if self._queue else _IDLE_PROBE_EVERY_S
+        if not passed or now_s < self._launched_s + every_s:
+            return Dispatch([], "drained", passed, Load(0, 0))
+        self._launched_s = now_s
+        pairs = probe(passed[-1], _PROBE_TOKENS)
+        return Dispatch([], "drained", passed, self._load_of(lengths_of([pairs])), pairs)
+
+
+def _least(job: Job) -> int:
+    """Return how many pairs a cut leaves if possible: those of the candidates that are asked for, at least one."""
+    assert job.request is not None
+    assert job.pairs is not None
+    asked = job.request.top_k or 1
+    if job.pairs.places is not None and asked > 1:
+        asked = 1 + int(job.pairs.places[:asked].max(initial=0))
+    return min(max(1, asked), len(job.pairs))
