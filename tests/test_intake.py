@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.looping import bench
-from tests.making import PARTITION, corrupt, record
+from tests.making import PARTITION, corrupt, record, request
 from worker.jobs import Partition, Record
 from worker.ordering import by_partition
 
@@ -36,7 +36,7 @@ def test_a_wall_clock_that_jumps_after_the_receipt_of_an_event_changes_nothing(m
     (job,) = line.take(record(0, timestamp_ms=int(wall_s * 1000) - 1000))
     created_s = job.created_s
     monkeypatch.setattr(time, "time", lambda: wall_s - 86_400)
-    job.outcome, job.deadline_s = ("reranked", "complete"), created_s + 600
+    job.request, job.outcome, job.deadline_s = request(1), ("reranked", "complete"), created_s + 600
     line.end(job)
     line.turn()
     assert job.created_s == created_s
