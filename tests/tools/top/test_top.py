@@ -80,6 +80,7 @@ def test_one_look_shows_each_worker_their_sum_the_partitions_and_the_outcomes(li
     assert min(rates) > 0
     assert rates[2] == pytest.approx(rates[0] + rates[1], abs=0.2)
     assert all(re.fullmatch(r"[\d.]+ m?s", row["p99"]) for row in rows)
+    assert [row["scored"] for row in rows] == ["100%"] * 3
     assert {cells(ran.stdout, line.requests)[0], *cells(ran.stdout, "dead letter")[:2]} == {
         *(line.requests, "dead letter", "not_json"),
     }
