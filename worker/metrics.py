@@ -75,6 +75,11 @@ class EventMetrics:
             "Time left to an event's deadline when its last pairs went to the model.",
             SLACK_BUCKETS,
         )
+        self.clock_skew = new.gauge(
+            "clock_skew_seconds",
+            "Most that timestamps of 5 minutes were ahead of this machine's clock, or older than their records can be.",
+            direction=("ahead", "behind"),
+        )
         self.stage_duration = new.times("stage_duration_seconds", "Time that an event spent in a stage.", stage=STAGES)
 
 
