@@ -175,12 +175,14 @@ def _duration(budget_s: float) -> Row:
                     for level in (50, 95, 99)
                 ],
                 limit=Limit(budget_s),
+                width=6,
             ),
             Panel(
                 title="Where the time goes, p95",
                 meaning="Time that an event spends in each stage.",
                 unit="s",
                 queries=[Query("{{job}}, {{stage}}", recorded("job_stage:rerank_stage_duration_seconds:p95_5m"))],
+                width=6,
             ),
             Panel(
                 title="Time left at dispatch",
@@ -188,6 +190,18 @@ def _duration(budget_s: float) -> Row:
                 unit="s",
                 queries=quantiles("rerank_slack_at_dispatch_seconds", 0.01, 0.1, 0.5),
                 limit=Limit(0, "below"),
+                width=6,
+            ),
+            Panel(
+                title="How far clocks are apart",
+                meaning=(
+                    "Timestamps in the future (ahead), or from before their records can have been readable (behind): "
+                    "the largest of five minutes. Deadlines count from timestamps."
+                ),
+                unit="s",
+                queries=[Query("{{instance}}: {{direction}}", chosen("rerank_clock_skew_seconds"))],
+                limit=Limit(0.5),
+                width=6,
             ),
         ],
     )
