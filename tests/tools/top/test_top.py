@@ -132,7 +132,7 @@ def test_in_a_pipe_each_look_is_printed_and_a_reader_that_has_seen_enough_ends_i
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        seen = [process.stdout.readline().decode() for _ in range(9)]
+        seen = [process.stdout.readline().decode() for _ in range(12)]
         assert sum(nobody in line for line in seen) > 1
         process.stdout.close()
         assert (process.wait(60), process.stderr.read()) == (0, b"")

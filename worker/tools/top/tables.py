@@ -50,20 +50,9 @@ def _table(*columns: str) -> Table:
 
 
 def _workers(scrapes: Sequence[Scrape]) -> Table:
-    columns = (
-        "events/s",
-        "pairs/s",
-        "p50",
-        "p99",
-        "in budget",
-        "scored",
-        "busy",
-        "lag",
-        "oldest",
-        "dead letters",
-        "up",
-    )
-    table = _table("<worker", "<state", *columns)
+    # Names in two lines leave room for the state on a terminal of 120 columns.
+    rates = ("events/s", "pairs/s", "p50", "p99", "in\nbudget", "scored", "busy")
+    table = _table("<worker", "<state", *rates, "lag", "oldest", "dead\nletters", "up")
     for scrape in scrapes:
         table.add_row(Text(scrape.name), _state(scrape), *_figures([scrape]))
     if len(scrapes) > 1:
