@@ -46,6 +46,7 @@ class Consumer:
         self.paused = False
         self.waits_s: list[float] = []  # of the polls, how long each may take
         self.places_known: dict[Partition, Place] = {}
+        self.readable_since: dict[int, float] = {}  # by offset
 
     def tell(self, kind: Kind, *partitions: Partition) -> None:
         self.happened.append(Rebalance(kind, frozenset(partitions or (PARTITION,)), self._release))
@@ -78,6 +79,9 @@ class Consumer:
 
     def places(self) -> dict[Partition, Place]:
         return self.places_known
+
+    def readable_since_s(self, record: Record) -> float | None:
+        return self.readable_since.get(record.offset)
 
     def _release(self, offsets: Offsets) -> bool:
         self.released.append(offsets)

@@ -19,6 +19,12 @@ def corrupt(offset: int, next_offset: int | None) -> Record:
     return Record(PARTITION, offset, -1, None, None, (), Corrupt(next_offset, "failed crc check"))
 
 
+def request(candidates: int) -> Request:
+    """Make a request with so many candidates."""
+    names = [f"c{number}" for number in range(candidates)]
+    return Request("r", "query", names, names)
+
+
 def pairs(*lengths: int) -> Pairs:
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     ids = np.arange(offsets[-1], dtype=np.int32)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.looping import bench
-from tests.making import PARTITION, corrupt, record
+from tests.making import PARTITION, corrupt, record, request
 from worker.jobs import Partition, Record
 from worker.ordering import by_partition
 
@@ -36,12 +36,34 @@ def test_a_wall_clock_that_jumps_after_the_receipt_of_an_event_changes_nothing(m
     (job,) = line.take(record(0, timestamp_ms=int(wall_s * 1000) - 1000))
     created_s = job.created_s
     monkeypatch.setattr(time, "time", lambda: wall_s - 86_400)
-    job.outcome, job.deadline_s = ("reranked", "complete"), created_s + 600
+    job.request, job.outcome, job.deadline_s = request(1), ("reranked", "complete"), created_s + 600
     line.end(job)
     line.turn()
     assert job.created_s == created_s
     assert line.metric("event_latency_seconds_sum") == pytest.approx(1, abs=60)
     assert line.metric("deadlines_total", met="true") == 1
+
+
+def test_timestamps_are_compared_with_the_receipt_and_with_since_when_their_records_can_have_been_readable() -> None:
+    line, now_ms = bench(), int(time.time() * 1000)
+    line.loop._gauges.EVERY_S = 0
+    line.consumer.readable_since = {2: time.monotonic()}
+    hour_ms = 3_600_000
+    line.take(
+        record(0, timestamp_ms=now_ms + hour_ms),
+        record(1, timestamp_ms=now_ms - 5 * hour_ms),  # of which it is not known since when it was readable
+        record(2, timestamp_ms=now_ms - 2 * hour_ms),
+        record(3, timestamp_ms=-1),
+    )
+    assert line.metric("clock_skew_seconds", direction="ahead") == pytest.approx(3600, abs=60)
+    assert line.metric("clock_skew_seconds", direction="behind") == pytest.approx(7200, abs=60)
+
+
+def test_records_of_a_partition_that_is_not_ours_prove_nothing() -> None:
+    line = bench()
+    line.loop._gauges.EVERY_S = 0
+    line.take(Record(Partition("requests", 1), 0, int(time.time() * 1000) + 3_600_000, None, b"{}"))
+    assert line.metric("clock_skew_seconds", direction="ahead") == 0
 
 
 def test_a_full_door_pauses_until_half_of_it_is_free() -> None:

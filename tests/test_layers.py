@@ -17,6 +17,7 @@ LAYERS = (
             "events",
             "ledger",
             "lag",
+            "clock_skew",
             "door",
             "ordering",
             "dead_letter_limits",

@@ -104,6 +104,8 @@ def test_the_status_is_what_the_metrics_say_and_nothing_of_the_options(server: S
     metrics.model.name_build("1.2.3", ModelName("a/model", "abc"), "cpu", "float32")
     metrics.events.default_budget.set(0.3)
     metrics.events.published.labels("partial", "no_time").inc(4)
+    metrics.events.candidates_received.inc(40)
+    metrics.events.candidates_scored.inc(30)
     metrics.partitions.begin([Partition("requests", 1), Partition("requests", 0)])
     metrics.partitions.lag_records.labels("requests", 1).set(7)
     metrics.partitions.lag_seconds.labels("requests", 1).set(1.5)
@@ -112,7 +114,7 @@ def test_the_status_is_what_the_metrics_say_and_nothing_of_the_options(server: S
         status = json.load(reply)
     assert status.keys() == {
         *("state", "why", "build", "uptime_s", "budget_s", "span_s", "window_s", "points", "paused"),
-        *("partitions", "events", "dead_letters", "deadlines"),
+        *("partitions", "events", "dead_letters", "deadlines", "candidates"),
     }
     assert status["build"] == {
         "version": "1.2.3",
@@ -123,6 +125,7 @@ def test_the_status_is_what_the_metrics_say_and_nothing_of_the_options(server: S
     }
     assert (status["state"], status["why"], status["budget_s"]) == ("starting", "the model is loading", 0.3)
     assert {"outcome": "partial", "reason": "no_time", "count": 4} in status["events"]
+    assert status["candidates"] == {"received": 40, "scored": 30}
     assert status["partitions"] == [
         {"topic": "requests", "partition": 0, "lag_records": 0, "lag_s": 0},
         {"topic": "requests", "partition": 1, "lag_records": 7, "lag_s": 1.5},

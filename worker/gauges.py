@@ -1,4 +1,4 @@
-"""Brings the gauges up to date that show where the worker stands: its partitions, their lag, and the door."""
+"""Brings the gauges up to date that show where the worker stands: its partitions, their lag, the door, the clocks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from worker.lag import LagMeter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from worker.clock_skew import ClockSkew
     from worker.in_flight import InFlight
     from worker.jobs import Job, Partition
     from worker.kafka_io import Consumer
@@ -22,10 +23,11 @@ class Gauges:
 
     EVERY_S = 1.0
 
-    def __init__(self, consumer: Consumer, in_flight: InFlight, metrics: Metrics) -> None:
+    def __init__(self, consumer: Consumer, in_flight: InFlight, clock_skew: ClockSkew, metrics: Metrics) -> None:
         self._consumer = consumer
         self._ledger = in_flight.ledger
         self._door = in_flight.door
+        self._clock_skew = clock_skew
         self._metrics = metrics
         self._meter = LagMeter()
         self._backlog = Backlog()
@@ -55,6 +57,7 @@ class Gauges:
             self._due_s = now_s + self.EVERY_S
             self._show_door()
             self._show_lag(now_s)
+            self._show_clock_skew(now_s)
 
     def _show_door(self) -> None:
         self._metrics.partitions.in_flight_tokens.set(self._door.in_flight_tokens)
@@ -70,3 +73,8 @@ class Gauges:
                 self._metrics.partitions.lag_records.labels(partition.topic, partition.number).set(lag.records)
                 self._metrics.partitions.lag_seconds.labels(partition.topic, partition.number).set(lag.seconds)
         self._metrics.progress.backlog.set(self._backlog.device_s(records))
+
+    def _show_clock_skew(self, now_s: float) -> None:
+        skew = self._clock_skew.largest(now_s)
+        self._metrics.events.clock_skew.labels("ahead").set(skew.ahead_s)
+        self._metrics.events.clock_skew.labels("behind").set(skew.behind_s)

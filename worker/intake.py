@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from worker.channel import Channel
+    from worker.clock_skew import ClockSkew
     from worker.corrupt_records import OnCorruptRecord
     from worker.in_flight import InFlight
     from worker.jobs import Job, Partition, Record
@@ -23,12 +24,18 @@ class Intake:
     POLL_S = 0.05  # how long a signal or a revocation may wait for the loop
 
     def __init__(
-        self, consumer: Consumer, in_flight: InFlight, inbox: Channel[Job], on_corrupt_record: OnCorruptRecord
+        self,
+        consumer: Consumer,
+        in_flight: InFlight,
+        inbox: Channel[Job],
+        on_corrupt_record: OnCorruptRecord,
+        clock_skew: ClockSkew,
     ) -> None:
         self._consumer = consumer
         self._in_flight = in_flight
         self._inbox = inbox
         self._on_corrupt_record = on_corrupt_record
+        self._clock_skew = clock_skew
         self.closed = False  # nothing more is admitted; any thread may look
         self.lost: Record | None = None  # what cannot be read, and is not passed over
         self._paused = False
@@ -70,6 +77,9 @@ class Intake:
                 return  # nothing behind it may be committed
             if (job := self._in_flight.admit(record, now_s, clock_offset_s)) is not None:
                 self._inbox.put(job)
+                if record.timestamp_ms > 0:
+                    stamped_s = record.timestamp_ms / 1000 - clock_offset_s
+                    self._clock_skew.compare(stamped_s, now_s, self._consumer.readable_since_s(record))
 
     def rewind(self, partitions: Iterable[Partition]) -> None:
         """Read partitions again from where they are not done: a transaction with events of theirs was given up."""

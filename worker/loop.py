@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 from annotated_types import Gt
 from typing_extensions import Doc
 
+from worker.clock_skew import ClockSkew
 from worker.commits import Commits
 from worker.corrupt_records import OnCorruptRecord, stopped_at
 from worker.dead_letter_limits import stopped_by
@@ -73,9 +74,10 @@ class MainLoop:
         self._metrics = metrics
         self._pulse = pulse
         self._options = options
-        self._intake = Intake(consumer, in_flight, inbox, options.on_corrupt_record)
+        clock_skew = ClockSkew()
+        self._intake = Intake(consumer, in_flight, inbox, options.on_corrupt_record, clock_skew)
         self._commits = Commits(consumer, in_flight.ledger, self._intake.positions, metrics, options.commit_interval_s)
-        self._gauges = Gauges(consumer, in_flight, metrics)
+        self._gauges = Gauges(consumer, in_flight, clock_skew, metrics)
         self._tally = Tally(metrics)
         self._given_up = False  # not all that was received was finished and committed when it stopped
         self.drain_ends_s: float | None = None  # when the patience of a stop is over; None before it

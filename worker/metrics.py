@@ -50,6 +50,15 @@ class EventMetrics:
             "dropped",
             "Events put aside because their partition or their transaction was given up; they are read again.",
         )
+        self.candidates_received = new.counter("candidates_received", "Candidates of the events published.")
+        self.candidates_scored = new.counter(
+            "candidates_scored",
+            "Candidates of the events published that have a score there, also one that was remembered.",
+        )
+        self.degraded_idle = new.counter(
+            "degraded_while_idle",
+            "Events not scored as a whole although nothing else waited for the device when that was decided.",
+        )
         self.pairs = new.counter("pairs", "Pairs of query and candidate that were scored.")
         self.tokens = new.counter(
             "tokens", "Tokens sent through the model: real ones, and padding.", kind=("real", "padding")
@@ -65,6 +74,11 @@ class EventMetrics:
             "slack_at_dispatch_seconds",
             "Time left to an event's deadline when its last pairs went to the model.",
             SLACK_BUCKETS,
+        )
+        self.clock_skew = new.gauge(
+            "clock_skew_seconds",
+            "Most that timestamps of 5 minutes were ahead of this machine's clock, or older than their records can be.",
+            direction=("ahead", "behind"),
         )
         self.stage_duration = new.times("stage_duration_seconds", "Time that an event spent in a stage.", stage=STAGES)
 

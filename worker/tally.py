@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from worker.metrics import STAGES
 
 if TYPE_CHECKING:
@@ -29,7 +31,14 @@ class Tally:
         elif job.outcome is not None:
             metrics.events.published.labels(*job.outcome).inc()
             metrics.events.deadlines.labels("true" if at_s <= job.deadline_s else "false").inc()
+            self._count_candidates(job)
             job.spent_s["publish"] = at_s - (job.scored_s or job.tokenized_s)  # not all need to be scored
         metrics.events.latency.observe(at_s - job.created_s)
         for stage, spent_s in job.spent_s.items():
             self._stage_durations[stage].observe(spent_s)
+
+    def _count_candidates(self, job: Job) -> None:
+        """Count the candidates of a published list, and those of them that were scored."""
+        logits = job.candidate_logits()
+        self._metrics.events.candidates_received.inc(len(logits))
+        self._metrics.events.candidates_scored.inc(int(np.count_nonzero(~np.isnan(logits))))

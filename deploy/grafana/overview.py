@@ -20,6 +20,9 @@ from deploy.grafana.panels import (
 _OBJECTIVE = 0.99  # of the burn-rate alerts
 _LATE = rate("rerank_deadlines_total", where='met="false"')
 _KNOWN = rate("rerank_deadlines_total")
+_MOST_UNSCORED = 0.1  # of the alert on degradation
+_RECEIVED, _SCORED = rate("rerank_candidates_received_total"), rate("rerank_candidates_scored_total")
+_UNSCORED = f"({_RECEIVED} - {_SCORED})"
 
 
 def board(budget_s: float) -> Board:
@@ -34,8 +37,8 @@ def board(budget_s: float) -> Board:
 
 def _now(budget_s: float) -> Row:
     def number(title: str, meaning: str, expr: str, **more: object) -> Panel:
-        given = {"unit": "short", **more}
-        return Panel(title=title, meaning=meaning, queries=[Query("", expr)], kind="number", width=4, **given)  # type: ignore[arg-type]
+        given = {"unit": "short", "width": 3, **more}
+        return Panel(title=title, meaning=meaning, queries=[Query("", expr)], kind="number", **given)  # type: ignore[arg-type]
 
     return Row(
         "Now",
@@ -47,6 +50,13 @@ def _now(budget_s: float) -> Row:
                 f"1 - {share(_LATE, _KNOWN)}",
                 unit="percentunit",
                 limit=Limit(_OBJECTIVE, "below"),
+            ),
+            number(
+                "Candidates scored",
+                "Share of the candidates that were scored: a result may be in time because little of it was.",
+                f"1 - {share(_UNSCORED, _RECEIVED)}",
+                unit="percentunit",
+                limit=Limit(1 - _MOST_UNSCORED, "below"),
             ),
             number(
                 "Latency, p99",
@@ -67,8 +77,11 @@ def _now(budget_s: float) -> Row:
                 "How long the workers need for what waits, if nothing else came.",
                 f"max({recorded('job:rerank_backlog_seconds:sum')} / {recorded('job:rerank_workers:count')})",
                 unit="s",
+                width=5,
             ),
-            number("Workers", "Replicas that answer Prometheus.", f"count({chosen('rerank_poll_age_seconds')})"),
+            number(
+                "Workers", "Replicas that answer Prometheus.", f"count({chosen('rerank_poll_age_seconds')})", width=4
+            ),
         ],
     )
 
@@ -82,15 +95,20 @@ def _rate() -> Row:
                 meaning="Results published, by how they came about: reranked as a whole, in part, or as they came.",
                 unit="reqps",
                 queries=[Query("{{outcome}}, {{reason}}", rate("rerank_events_total", "outcome, reason"))],
-                width=12,
                 stacked=True,
+            ),
+            Panel(
+                title="Share of candidates scored",
+                meaning="Of the candidates of the results published, those that have a score there.",
+                unit="percentunit",
+                queries=[Query("{{job}}", f"1 - {recorded('job:rerank_candidates_unscored:ratio5m')}")],
+                limit=Limit(1 - _MOST_UNSCORED, "below"),
             ),
             Panel(
                 title="Pairs",
                 meaning="Pairs of query and candidate that were scored, by worker.",
                 unit="ops",
                 queries=[Query("{{instance}}", rate("rerank_pairs_total", "instance"))],
-                width=12,
                 stacked=True,
             ),
         ],
@@ -111,20 +129,34 @@ def _errors() -> Row:
                     Query("{{job}}, 6 hours", recorded("job:rerank_deadlines_missed:ratio6h")),
                 ],
                 limit=Limit(1 - _OBJECTIVE),
+                width=6,
             ),
             Panel(
                 title="Dead letters",
                 meaning="Events that could not be reranked, by reason.",
                 unit="reqps",
                 queries=[Query("{{reason}}", rate("rerank_dead_letters_total", "reason"))],
+                width=6,
                 stacked=True,
             ),
             Panel(
-                title="Degraded",
-                meaning="Share of the results that were not scored as a whole, because time was short.",
+                title="Degraded lists",
+                meaning="Share of the results that were not scored as a whole, or not at all, because time was short.",
                 unit="percentunit",
-                queries=[Query("{{job}}", recorded("job:rerank_events_degraded:ratio5m"))],
-                limit=Limit(0.1),
+                queries=[
+                    Query("{{job}}, not as a whole", recorded("job:rerank_events_degraded:ratio5m")),
+                    Query("{{job}}, not at all", recorded("job:rerank_events_unscored:ratio5m")),
+                ],
+                width=6,
+                limit=Limit(_MOST_UNSCORED),
+            ),
+            Panel(
+                title="Degraded while the device was idle",
+                meaning="Share of the results that were not scored as a whole although nothing else waited.",
+                unit="percentunit",
+                queries=[Query("{{job}}", recorded("job:rerank_degraded_while_idle:ratio5m"))],
+                width=6,
+                limit=Limit(0.05),
             ),
         ],
     )
@@ -143,12 +175,14 @@ def _duration(budget_s: float) -> Row:
                     for level in (50, 95, 99)
                 ],
                 limit=Limit(budget_s),
+                width=6,
             ),
             Panel(
                 title="Where the time goes, p95",
                 meaning="Time that an event spends in each stage.",
                 unit="s",
                 queries=[Query("{{job}}, {{stage}}", recorded("job_stage:rerank_stage_duration_seconds:p95_5m"))],
+                width=6,
             ),
             Panel(
                 title="Time left at dispatch",
@@ -156,6 +190,18 @@ def _duration(budget_s: float) -> Row:
                 unit="s",
                 queries=quantiles("rerank_slack_at_dispatch_seconds", 0.01, 0.1, 0.5),
                 limit=Limit(0, "below"),
+                width=6,
+            ),
+            Panel(
+                title="How far clocks are apart",
+                meaning=(
+                    "Timestamps in the future (ahead), or from before their records can have been readable (behind): "
+                    "the largest of five minutes. Deadlines count from timestamps."
+                ),
+                unit="s",
+                queries=[Query("{{instance}}: {{direction}}", chosen("rerank_clock_skew_seconds"))],
+                limit=Limit(0.5),
+                width=6,
             ),
         ],
     )

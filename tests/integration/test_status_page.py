@@ -55,6 +55,8 @@ def test_the_page_shows_what_a_worker_does_and_refreshes_itself(line: Line, brow
     browser.until("a rate", lambda: re.search("[1-9]", browser.text("events")) is not None)
     browser.until("a latency", lambda: browser.text("p99").endswith("s"))
     browser.until("all outcomes", lambda: browser.text("outcomes").split()[:3] == ["reranked", "complete", "150"])
+    assert browser.text("budgets").endswith("100% of their candidates were scored.")
+    browser.until("the share that is scored", lambda: browser.text("p50").endswith("100% scored"))
     assert browser.text("letters").split() == ["not", "json", "1", "schema", "1"]
     browser.until("no lag", lambda: browser.text("lag") == "0")
     build = browser.text("build")

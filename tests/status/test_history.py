@@ -23,6 +23,8 @@ def test_a_point_is_what_happened_in_the_seconds_before_it(metrics: Metrics) -> 
     assert history.points() == ()
     metrics.events.published.labels("reranked", "complete").inc(20)
     metrics.events.pairs.inc(400)
+    metrics.events.candidates_received.inc(500)
+    metrics.events.candidates_scored.inc(400)
     metrics.batches.device_busy.inc(1)
     metrics.events.deadlines.labels("true").inc(15)
     metrics.events.deadlines.labels("false").inc(5)
@@ -31,16 +33,17 @@ def test_a_point_is_what_happened_in_the_seconds_before_it(metrics: Metrics) -> 
     history.sample(102.0)
     (point,) = history.points()
     assert (point.at_s, point.events, point.pairs, point.busy) == (102.0, 10, 200, 0.5)
-    assert (point.in_budget, point.lag_records, point.dead_letters) == (0.75, 12, 0)
+    assert (point.in_budget, point.scored, point.lag_records, point.dead_letters) == (0.75, 0.8, 12, 0)
     assert point.p50_s is not None
     assert 0.01 < point.p50_s < 0.025
 
 
-def test_a_point_without_events_has_no_latency(metrics: Metrics) -> None:
+def test_a_point_without_events_has_no_latency_and_no_shares(metrics: Metrics) -> None:
     history = History(metrics.registry)
     history.sample(100.0)
     history.sample(102.0)
-    assert [(point.p50_s, point.p99_s, point.in_budget) for point in history.points()] == [(None, None, None)]
+    (point,) = history.points()
+    assert (point.p50_s, point.p99_s, point.in_budget, point.scored) == (None, None, None, None)
 
 
 def test_it_looks_every_two_seconds_however_often_it_is_asked(metrics: Metrics) -> None:

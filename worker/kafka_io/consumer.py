@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from worker.jobs import Corrupt, Partition, Record
@@ -15,6 +16,7 @@ from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
 from worker.kafka_io.joins import Joins
 from worker.kafka_io.membership import Membership
+from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.static_member import StaticMember
@@ -49,6 +51,7 @@ class Consumer:
         Corruption(self._client)
         self._static = StaticMember(self._client)
         self._places = Places(self._client)
+        self._past_ends = PastEnds(self._client)
         self._offsets = GroupOffsets(self._client, options)
         self._membership = Membership(self._client, self._joins)
         self._client.subscribe([options.request_topic], listener=self._listener)
@@ -137,6 +140,14 @@ class Consumer:
         Where no fetch says so, because all are paused, the broker is asked now and then; this does not wait for it.
         """
         return {self._partition(name): place for name, place in self._places.look(time.monotonic()).items()}
+
+    def readable_since_s(self, record: Record) -> float | None:
+        """Return a time before which a record that was just received was not readable; None where that is not known.
+
+        It is of the monotonic clock, and a lower bound: the record may have come later.
+        """
+        partition = record.partition
+        return self._past_ends.readable_since_s(TopicPartition(partition.topic, partition.number), record.offset)
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; commit before. May be called twice.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from worker.status.history import SPAN_S, WINDOW_S, History
-from worker.status.readings import STARTED, Reading
+from worker.status.readings import RECEIVED, SCORED, STARTED, Reading
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -50,6 +50,7 @@ class Status:
             "events": _counts(reading, "rerank_events_total"),
             "dead_letters": _counts(reading, "rerank_dead_letters_total"),
             "deadlines": _counts(reading, "rerank_deadlines_total"),
+            "candidates": {"received": reading.total(RECEIVED), "scored": reading.total(SCORED)},
         }
         return orjson.dumps(document)
 

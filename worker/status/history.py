@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.status.readings import LATENCY, Reading, Window, quantile, share
+from worker.status.readings import LATENCY, RECEIVED, SCORED, Reading, Window, quantile, share
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -21,7 +21,7 @@ _DEADLINES, _BUSY, _LAG = "rerank_deadlines_total", "rerank_device_busy_seconds_
 class Point(NamedTuple):
     """What happened in the seconds before a time of the monotonic clock, and how many records were not done then.
 
-    Rates are a second; a latency or a share is None where no event has ended.
+    Rates are a second; a latency or a share is None where no event has ended. `scored` is the share of the candidates.
     """
 
     at_s: float
@@ -31,6 +31,7 @@ class Point(NamedTuple):
     p50_s: float | None
     p99_s: float | None
     in_budget: float | None
+    scored: float | None
     busy: float
     lag_records: float
 
@@ -39,7 +40,9 @@ class History:
     """Reads the few metrics it needs, in microseconds and on its caller's thread: the scorer's does nothing for it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._source = registry.restricted_registry((_EVENTS, _PAIRS, _LETTERS, _DEADLINES, _BUSY, _LAG, LATENCY))
+        self._source = registry.restricted_registry(
+            (_EVENTS, _PAIRS, _LETTERS, _DEADLINES, RECEIVED, SCORED, _BUSY, _LAG, LATENCY)
+        )
         self._readings: deque[Reading] = deque(maxlen=round(WINDOW_S / STEP_S))
         self._points: deque[Point] = deque(maxlen=round(SPAN_S / STEP_S) + 1)
         self._due_s = 0.0
@@ -61,6 +64,7 @@ class History:
 
 def _point(window: Window, last: Reading) -> Point:
     latencies = window.buckets()
+    received, scored = window.candidates()
     return Point(
         at_s=last.at_s,
         events=window.rate(_EVENTS),
@@ -69,6 +73,7 @@ def _point(window: Window, last: Reading) -> Point:
         p50_s=quantile(latencies, 0.5),
         p99_s=quantile(latencies, 0.99),
         in_budget=share(window.rate(_DEADLINES, met="true"), window.rate(_DEADLINES, met="false")),
+        scored=share(scored, received - scored),
         busy=window.rate(_BUSY),
         lag_records=last.total(_LAG),
     )

@@ -30,7 +30,8 @@ function figures(status) {
   $("pairs").textContent = now ? `${rate(now.pairs)} pairs/s, device ${share(Math.min(now.busy, 1))} busy` : "–";
   $("p99").textContent = latency(now?.p99_s ?? null);
   $("p99").classList.toggle("late", (now?.p99_s ?? 0) > (status.budget_s ?? Infinity));
-  $("p50").textContent = `p50 ${latency(now?.p50_s ?? null)}, ${share(now?.in_budget ?? null)} within budget`;
+  const [inBudget, scored] = [now?.in_budget ?? null, now?.scored ?? null];
+  $("p50").textContent = `p50 ${latency(now?.p50_s ?? null)}, ${share(inBudget)} within budget, ${share(scored)} scored`;
   $("lag").textContent = whole.format(lag);
   $("lag-unit").textContent = `${lag === 1 ? "record" : "records"} not done`;
   const paused = status.paused ? "; paused, the worker is full" : "";
@@ -38,7 +39,7 @@ function figures(status) {
   $("legend").textContent =
     `Rates and quantiles are of the last ${duration(status.window_s)}. Latency is from a record’s timestamp to the ` +
     `acknowledgement: p99 is the strong line, p50 the faint one; the dashed one is the budget of events that name none` +
-    `${status.budget_s === null ? "" : ` (${duration(status.budget_s)})`}.`;
+    `${status.budget_s === null ? "" : ` (${duration(status.budget_s)})`}. “Scored” is the share of the candidates.`;
 }
 
 function rows(id, list, empty) {
@@ -70,7 +71,10 @@ function tables(status) {
     row.outcome, row.reason.replaceAll("_", " "), [whole.format(row.count)], [all ? share(row.count / all) : "–"],
   ]));
   const met = status.deadlines.find((row) => row.met === "true")?.count ?? 0;
-  $("budgets").textContent = all ? `${share(met / all)} of all were within their budgets.` : "";
+  const { received, scored } = status.candidates;
+  $("budgets").textContent = all
+    ? `${share(met / all)} of all were within their budgets; ${share(received ? scored / received : null)} of their candidates were scored.`
+    : "";
   rows("letters", status.dead_letters.filter((row) => row.count).map((row) => [
     row.reason.replaceAll("_", " "), [whole.format(row.count)],
   ]), "none");

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Buckets = Counter[float]
 
 LATENCY = "rerank_event_latency_seconds_bucket"
+RECEIVED, SCORED = "rerank_candidates_received_total", "rerank_candidates_scored_total"
 STARTED = "process_start_time_seconds"
 
 
@@ -66,6 +67,10 @@ class Window:
     def rate(self, name: str, **labels: str) -> float:
         """Return how much a counter grew in a second."""
         return (self._last.total(name, **labels) - self._first.total(name, **labels)) / self.seconds
+
+    def candidates(self) -> tuple[float, float]:
+        """Return how many candidates a second came with what was published, and how many of them were scored."""
+        return self.rate(RECEIVED), self.rate(SCORED)
 
     def buckets(self) -> Buckets:
         """Return the latencies of the events that ended in this time."""

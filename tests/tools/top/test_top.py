@@ -80,6 +80,7 @@ def test_one_look_shows_each_worker_their_sum_the_partitions_and_the_outcomes(li
     assert min(rates) > 0
     assert rates[2] == pytest.approx(rates[0] + rates[1], abs=0.2)
     assert all(re.fullmatch(r"[\d.]+ m?s", row["p99"]) for row in rows)
+    assert [row["scored"] for row in rows] == ["100%"] * 3
     assert {cells(ran.stdout, line.requests)[0], *cells(ran.stdout, "dead letter")[:2]} == {
         *(line.requests, "dead letter", "not_json"),
     }
@@ -131,7 +132,7 @@ def test_in_a_pipe_each_look_is_printed_and_a_reader_that_has_seen_enough_ends_i
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        seen = [process.stdout.readline().decode() for _ in range(9)]
+        seen = [process.stdout.readline().decode() for _ in range(12)]
         assert sum(nobody in line for line in seen) > 1
         process.stdout.close()
         assert (process.wait(60), process.stderr.read()) == (0, b"")

@@ -27,6 +27,8 @@ _EVENTS, _PAIRS, _BUSY = "rerank_events_total", "rerank_pairs_total", "rerank_de
 _DEADLINES, _LETTERS = "rerank_deadlines_total", "rerank_dead_letters_total"
 _LAG, _AGE = "rerank_consumer_lag_records", "rerank_consumer_lag_seconds"
 
+_RATES = 7  # cells of what happens in a second, and of its shares
+
 
 def screen(scrapes: Sequence[Scrape], partitions: int) -> RenderableType:
     """Return all of it; of partitions at most so many, those first whose oldest record is oldest."""
@@ -48,8 +50,9 @@ def _table(*columns: str) -> Table:
 
 
 def _workers(scrapes: Sequence[Scrape]) -> Table:
-    columns = ("events/s", "pairs/s", "p50", "p99", "in budget", "busy", "lag", "oldest", "dead letters", "up")
-    table = _table("<worker", "<state", *columns)
+    # Names in two lines leave room for the state on a terminal of 120 columns.
+    rates = ("events/s", "pairs/s", "p50", "p99", "in\nbudget", "scored", "busy")
+    table = _table("<worker", "<state", *rates, "lag", "oldest", "dead\nletters", "up")
     for scrape in scrapes:
         table.add_row(Text(scrape.name), _state(scrape), *_figures([scrape]))
     if len(scrapes) > 1:
@@ -78,10 +81,11 @@ def _figures(scrapes: Sequence[Scrape]) -> list[str]:
 
 def _rates(windows: Sequence[Window]) -> list[str]:
     if not windows:
-        return ["-"] * 6
+        return ["-"] * _RATES
     latencies: Buckets = Counter()
     for window in windows:
         latencies.update(window.buckets())
+    received, scored = map(sum, zip(*(window.candidates() for window in windows), strict=True))
     met, missed = (sum(window.rate(_DEADLINES, met=met) for window in windows) for met in ("true", "false"))
     return [
         rate(sum(window.rate(_EVENTS) for window in windows)),
@@ -89,6 +93,7 @@ def _rates(windows: Sequence[Window]) -> list[str]:
         latency(quantile(latencies, 0.5)),
         latency(quantile(latencies, 0.99)),
         percent(share(met, missed)),
+        percent(share(scored, received - scored)),
         percent(min(1.0, sum(window.rate(_BUSY) for window in windows) / len(windows))),
     ]
 
