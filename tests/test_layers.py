@@ -24,7 +24,7 @@ LAYERS = (
             "in_flight",
             "corrupt_records",
         ),
-        *("backlog", "delays", "costs", "batch", "transaction", "queues", "scheduler", "ranking"),
+        *("scheduling", "transaction", "ranking"),
     ),
     ("model",),
     ("kafka_io", "dead_letters", "status", "server", "traces"),

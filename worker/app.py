@@ -27,8 +27,8 @@ from worker.watched import Pulses, watched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.scheduling.cost_model import CostModel
     from worker.model.cross_encoder import CrossEncoder
+    from worker.scheduling.cost_model import CostModel
     from worker.settings import Settings
     from worker.traces.traces import Traces
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from worker.scheduling.backlog import Backlog
 from worker.lag import LagMeter
+from worker.scheduling.backlog import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,12 +17,12 @@ from worker.scheduling.scheduler import Scheduler, token_budget
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
-    from worker.scheduling.cost_model import CostModel
     from worker.delivery import Delivery, Ending
     from worker.jobs import Job
     from worker.kafka_io import Consumer
     from worker.metrics import Metrics
     from worker.model.cross_encoder import CrossEncoder
+    from worker.scheduling.cost_model import CostModel
     from worker.settings import Settings
     from worker.traces.traces import Traces
     from worker.watched import Pulses

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from worker.scheduling.cost_model import CostOptions
 from worker.dead_letter_limits import DeadLetterLimits
 from worker.delivery import DeliveryOptions
 from worker.door import DoorLimits
@@ -18,6 +17,7 @@ from worker.logs import LogOptions
 from worker.loop import LoopOptions
 from worker.model.options import ModelOptions
 from worker.options import PREFIX, options
+from worker.scheduling.cost_model import CostOptions
 from worker.scheduling.scheduler import BatchLimits
 from worker.server import ServerOptions
 from worker.settings_file import read_file

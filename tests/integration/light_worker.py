@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worker import __version__, cli, loading
-from worker.scheduling.cost_model import CostModel
 from worker.jobs import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
 from worker.model.halving import HalvingWork
 from worker.model.rows import rows_of
 from worker.model.token_cache import TokenCache
+from worker.scheduling.cost_model import CostModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -108,8 +108,8 @@ def test_two_flights_may_be_up_at_once(bert: Path) -> None:
 
 def test_warm_up_times_real_shapes_up_to_a_long_pair(bert: Path) -> None:
     times = load(bert).warm_up()
-    assert max(took.tokens // took.pairs for took in times) == POSITIONS
-    assert all(took.squares * took.pairs == took.tokens**2 for took in times)
+    assert max(took.load.tokens // took.pairs for took in times) == POSITIONS
+    assert all(took.load.squares * took.pairs == took.load.tokens**2 for took in times)
     assert all(took.seconds > 0 for took in times)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tests import making
 from worker.channel import Channel
-from worker.scheduling.cost_model import CostModel, CostOptions
 from worker.dead_letters import REASONS
-from worker.scheduling.latency import LatencyWindow
 from worker.delivery import AtLeastOnce, Ending
 from worker.events import Decoder, EventOptions
 from worker.jobs import Job, ModelName, Pairs, Slice
@@ -20,14 +19,16 @@ from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.metrics import Metrics
 from worker.model.token_cache import TokenCache
 from worker.pipeline import Pulse
+from worker.scheduling.cost_model import CostModel, CostOptions
+from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.scheduler import BatchLimits, Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.scheduling.policy import OnOverload
     from worker.model.score_cache import ScoreCache
+    from worker.scheduling.policy import OnOverload
 
 
 SCORE_ALL = BatchLimits(on_overload="score")
@@ -162,7 +163,7 @@ def publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0, metrics:
     inbox.close()
     delivery = AtLeastOnce(producer, endings)
     for _ in range(10):
-        delivery.delays.observe(acknowledged_in_s)
+        delivery.delays.observe(acknowledged_in_s, time.monotonic())
     Publish(delivery, KafkaOptions(), model, metrics or Metrics(REASONS), Pulse()).run(inbox)
     endings.close()
     return list(endings)

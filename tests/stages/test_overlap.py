@@ -10,11 +10,11 @@ import pytest
 
 from tests import making
 from worker.channel import Channel, EndOfChannelError
-from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.dead_letters import REASONS
-from worker.scheduling.latency import LatencyWindow
 from worker.metrics import Metrics
 from worker.pipeline import Pulse
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
+from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler
 from worker.stages import Score, score
 

@@ -10,12 +10,12 @@ import pytest
 
 from tests import making
 from worker.channel import Channel
-from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.dead_letters import REASONS
-from worker.scheduling.latency import LatencyWindow
 from worker.ledger import Ledger
 from worker.metrics import Metrics
 from worker.model.score_cache import ScoreCache
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
+from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.scheduler import BatchLimits, Scheduler
 from worker.stages import Score
 

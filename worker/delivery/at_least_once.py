@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from worker.scheduling.latency import LatencyWindow
 from worker.delivery.outcomes import Ending
+from worker.scheduling.latency import LatencyWindow
 
 if TYPE_CHECKING:
     from worker.channel import Channel

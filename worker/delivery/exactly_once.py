@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from worker.attempt import Attempt
-from worker.scheduling.latency import LatencyWindow
 from worker.delivery.outcomes import Ending
 from worker.exits import Exit, StopError
 from worker.kafka_io import TransactionFailed
+from worker.scheduling.latency import LatencyWindow
 from worker.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class ExactlyOnce:
             self._start_over(error)
             return
         self._failing_s = 0.0
-        self._ends.observe(time.monotonic() - now_s)
+        ended_s = time.monotonic()
+        self._ends.observe(ended_s - now_s, ended_s)
         self._count("committed", now_s)
         self._end(committed=True)
 

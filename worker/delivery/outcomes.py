@@ -9,8 +9,8 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.scheduling.latency import LatencyWindow
     from worker.jobs import Job
+    from worker.scheduling.latency import LatencyWindow
 
 
 class Outgoing(NamedTuple):

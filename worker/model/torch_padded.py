@@ -13,11 +13,10 @@ from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, pad
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.scheduling.cost_model import Load
-
     import numpy as np
 
     from worker.model.torch_work import TorchWork
+    from worker.scheduling.cost_model import Load
 
 # Padded tokens of one forward pass. Measured with a MiniLM-L6 on product texts of 25 and 75 tokens, in float32 and
 # bfloat16: the rate is flat from 500 to 2,000, a tenth lower at 4,000 and a third at 8,000, where more is padding and

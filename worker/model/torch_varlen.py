@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from worker.model.cuda_graphs import Graphs
     from worker.model.flat_encoder import FlatEncoder
     from worker.model.rows import Rows
-    from worker.scheduling.cost_model import Load
     from worker.model.torch_work import TorchWork
+    from worker.scheduling.cost_model import Load
 
 
 class TorchVarlen:

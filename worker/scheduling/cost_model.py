@@ -92,7 +92,7 @@ class CostModel:
         self._prior = self._gram * weight, self._moment * weight
         self._gram, self._moment = np.zeros((3, 3)), np.zeros(3)
         self._shape = _fit(*self._prior)
-        self._ratios: deque[tuple[float, float]] = deque([(-math.inf, 1.0)] * self._PRIOR_RATIOS, maxlen=self._LOCAL)
+        self._ratios: deque[tuple[float, float]] = deque([(math.inf, 1.0)] * self._PRIOR_RATIOS, maxlen=self._LOCAL)
         self._spreads: deque[tuple[float, float]] = deque(maxlen=self._SPREADS)
         self._observed = 0
         self._last_s = 0.0
@@ -108,8 +108,8 @@ class CostModel:
         return self._terms(self.level * self.spread)
 
     def sure(self) -> Terms:
-        """Return the terms of a time that hardly any batch exceeds: twice as far above the median as the safe one."""
-        return self._terms(self.level * self.spread**2)
+        """Return the terms of a time that hardly any batch exceeds: three times as far above the median as the safe one."""
+        return self._terms(self.level * (1 + 3 * (self.spread - 1)))
 
     def expect(self, load: Load) -> float:
         """Return the seconds that a batch takes in the median."""

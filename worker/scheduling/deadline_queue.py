@@ -71,7 +71,8 @@ class DeadlineQueue:
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of what is sorted in, float64 (n,): not to be changed."""
-        return self._table[_NUMBER[name]]
+        column: np.ndarray = self._table[_NUMBER[name]]
+        return column
 
     def put(self, queued: QueuedJob) -> None:
         """Take in a list."""

@@ -70,19 +70,29 @@ def shared_out(room_s: np.ndarray, whole_s: np.ndarray, least_s: np.ndarray, don
     return share
 
 
-def targets(
-    room_s: np.ndarray, whole_s: np.ndarray, done_s: np.ndarray, least_s: np.ndarray, priority: np.ndarray
+def targets(  # noqa: PLR0913 - the columns that it decides by
+    room_s: np.ndarray,
+    whole_s: np.ndarray,
+    done_s: np.ndarray,
+    least_s: np.ndarray,
+    *,
+    priority: np.ndarray,
+    is_too_large: np.ndarray,
 ) -> np.ndarray:
     """Return up to how much of its work each list is scored, float64 (n,): the highest priority first.
 
     What a priority leaves over is shared out among the lists of the next one. Where not even `least_s` of each can be
-    done, that is shared out; a lower priority is not begun then.
+    done, that is shared out; a lower priority is not begun then. A list that is too large to be in time whatever gives
+    way to it leaves `least_s` to each list of lower priorities, up to half of the room.
     """
     target_s = np.zeros_like(whole_s)
     levels = np.unique(priority)[::-1]
     for level in levels:
         of = priority == level
         free_s = room_s - np.cumsum(np.maximum(target_s - done_s, 0.0))
+        if is_too_large[of].any():
+            below_s = np.cumsum(np.where(priority < level, np.maximum(least_s - done_s, 0.0), 0.0))
+            free_s = free_s - np.minimum(below_s, np.maximum(0.5 * free_s, 0.0))
         whole, least, done = (np.where(of, each, 0.0) for each in (whole_s, least_s, done_s))
         share = shared_out(free_s, whole, least, done)
         found = np.maximum(share * whole, least)

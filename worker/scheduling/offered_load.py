@@ -1,8 +1,9 @@
-"""How much work comes, as a share of what the device can do: above 1 no schedule can score it all."""
+"""What comes: how much work, as a share of what the device can do, and how short its budgets are."""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 
 
 class OfferedLoad:
@@ -34,3 +35,23 @@ class OfferedLoad:
         self._last_s = max(now_s, self._last_s)
         work_s = per_token_s * self._tokens + per_square_s * self._squares
         return work_s / self._length_s if self._length_s > 0 else math.inf
+
+
+class ShortBudgets:
+    """The budget that 5% of the last lists are below, in seconds: infinite before the first."""
+
+    _KEPT = 200
+    _UPDATE_EVERY = 20
+
+    def __init__(self) -> None:
+        self.low_s = math.inf
+        self._last: deque[float] = deque(maxlen=self._KEPT)
+        self._arrived = 0
+
+    def arrived(self, budget_s: float) -> None:
+        """Note a list."""
+        self._last.append(budget_s)
+        self._arrived += 1
+        if self._arrived % self._UPDATE_EVERY == 0 or self._arrived < self._UPDATE_EVERY:
+            ordered = sorted(self._last)
+            self.low_s = ordered[len(ordered) // 20]

@@ -22,21 +22,22 @@ _NOTHING_S = 1e-12
 class Waiting(NamedTuple):
     """All that waits, as columns (n,): seconds to the deadlines, and seconds of the device at the rate of full batches.
 
-    `whole_s` is a list's work, `done_s` what was taken of it, `least_s` what a cut leaves if possible; `next_s` is what
-    the next pair takes at most in a batch of its own.
+    `whole_s` is a list's work, `done_s` what was taken of it, `least_s` what a cut leaves if possible; `needed_s` is
+    the time below which nothing more is scored of it: that of its next pair at most, or of all that is left of it.
     """
 
     slack_s: np.ndarray
     whole_s: np.ndarray
     done_s: np.ndarray
     least_s: np.ndarray
-    next_s: np.ndarray
+    needed_s: np.ndarray
     priority: np.ndarray
 
     @property
     def left_s(self) -> np.ndarray:
         """Return the work that is not taken yet."""
-        return self.whole_s - self.done_s
+        left_s: np.ndarray = self.whole_s - self.done_s
+        return left_s
 
     def at(self, places: np.ndarray) -> Waiting:
         """Return only the lists at these places."""
@@ -47,12 +48,14 @@ class Choice(NamedTuple):
     """What to score: `take` are places in the order of their turns, int64 (m,).
 
     `shares`, float64 (m,), say how much of each list's work; None: all of it. A batch that is `bounded` is back before
-    the earliest deadline in it. `let_go` are the places of which nothing more is scored.
+    the earliest deadline in it. `is_degraded` says that not everything can be scored in time. `let_go` are the places
+    of which nothing more is scored.
     """
 
     take: np.ndarray
     shares: np.ndarray | None = None
     bounded: bool = True
+    is_degraded: bool = False
     let_go: Sequence[int] = ()
 
     def among(self, places: np.ndarray) -> Choice:
@@ -78,10 +81,7 @@ class Policy:
         """Return what to score next."""
         if self._on_overload == "score":
             return self._everything(waiting)
-        needed_s = waiting.next_s
-        if self._on_overload == "passthrough":
-            needed_s = np.maximum(needed_s, self._pace.fixed_s + waiting.left_s)
-        is_hopeless = needed_s > waiting.slack_s
+        is_hopeless = waiting.needed_s > waiting.slack_s
         live = np.flatnonzero(~is_hopeless)
         chosen = self._among_live(waiting.at(live)).among(live)
         return chosen._replace(let_go=[*np.flatnonzero(is_hopeless).tolist(), *chosen.let_go])
@@ -132,12 +132,14 @@ class Policy:
         """Return what is left of lists that cannot all be in time as a whole."""
         gone = self._let_go(waiting, pace) if self._on_overload == "passthrough" or not self._is_overloaded else []
         if self._on_overload == "passthrough":
-            return Choice(np.delete(np.arange(len(waiting.slack_s)), gone), let_go=gone)
+            return Choice(np.delete(np.arange(len(waiting.slack_s)), gone), is_degraded=True, let_go=gone)
         # In a burst as many lists as possible are scored as a whole, and come before the others of their priority.
         levels = 2 * waiting.priority + 1
         levels[gone] -= 1
         room_s = pace.room(waiting.slack_s, waiting.left_s)
-        return self._cut(waiting, targets(room_s, waiting.whole_s, waiting.done_s, waiting.least_s, levels))
+        is_too_large = waiting.left_s > waiting.slack_s - pace.fixed_s
+        columns = waiting.whole_s, waiting.done_s, waiting.least_s
+        return self._cut(waiting, targets(room_s, *columns, priority=levels, is_too_large=is_too_large))
 
     def _let_go(self, waiting: Waiting, pace: Pace) -> list[int]:
         may_go = waiting.done_s == 0
@@ -152,7 +154,7 @@ class Policy:
         is_worth = more_s >= np.minimum(least_s, waiting.left_s)
         take = np.flatnonzero(is_worth if is_worth.any() else ~is_over)
         shares = targets_s[take] / np.maximum(waiting.whole_s[take], _NOTHING_S)
-        return Choice(take, shares, let_go=np.flatnonzero(is_over).tolist())
+        return Choice(take, shares, is_degraded=True, let_go=np.flatnonzero(is_over).tolist())
 
 
 def _followed_by(chosen: Choice, others: np.ndarray) -> Choice:

@@ -15,7 +15,7 @@ from worker.scheduling.batch import Batch, lengths_of, probe
 from worker.scheduling.cost_model import Load, packed_load
 from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 from worker.scheduling.feasibility import Pace
-from worker.scheduling.offered_load import OfferedLoad
+from worker.scheduling.offered_load import OfferedLoad, ShortBudgets
 from worker.scheduling.policy import Choice, OnOverload, Policy, Waiting
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ _PROBE_EVERY_S = 0.25
 _IDLE_PROBE_EVERY_S = 0.05
 _PROBE_TOKENS = 256
 
-_EFFICIENT = 20.0  # a batch is efficient when its work takes so many times as long as what it costs beside its work
+# A batch is efficient when its work takes so many times as long as what it costs beside its work. It must not take more
+# than this share of a short budget, or lists would come and be late while it is on the device; at the least it takes so
+# many times as long.
+_EFFICIENT, _MOST_OF_BUDGET, _LEAST_EFFICIENT = 20.0, 0.5, 5.0
 # Between these offered loads an efficient batch comes to be kept free in front of each deadline. Below, it would cut
 # lists for the sake of work that does not come.
 _LIGHT, _HEAVY = 0.9, 1.1
@@ -126,6 +129,8 @@ class Scheduler:
         self._queue = DeadlineQueue()
         self._arrivals = itertools.count()
         self._offered = OfferedLoad()
+        self._budgets = ShortBudgets()
+        self._batch_tokens = budget_tokens
         self._launched_s = -math.inf  # when something last went to the device
         self._packing = 1.0  # computed tokens of lists that share a batch, over those of each by itself
         self._pass_tokens = budget_tokens / load_of(np.full(max(1, budget_tokens // 64), 64)).passes
@@ -140,6 +145,7 @@ class Scheduler:
         assert job.pairs is not None
         tokens, squares = self._loads(job)
         self._offered.arrived(tokens[-1], squares[-1])
+        self._budgets.arrived(job.deadline_s - job.created_s)
         kept_s = min(self._margin_s + publishing_s, _MOST_KEPT * (job.deadline_s - job.created_s))
         due_s = effective_s = job.deadline_s - kept_s
         priority: float = job.request.priority
@@ -164,7 +170,7 @@ class Scheduler:
         batch, reason, taken, too_late = self._build(choice, now_s)
         load = self._load_of(lengths_of(batch.slices))
         gone = {*choice.let_go, *too_late}
-        if batch.slices and choice.shares is not None:
+        if batch.slices and choice.is_degraded:
             gone |= self._too_late_after(load, waiting, [place for place, _ in taken])
         passed = self._settle(taken, sorted(gone))
         if batch.slices:
@@ -188,18 +194,23 @@ class Scheduler:
         full_s = expected.per_token * self._budget + expected.per_square * self._budget * mean
         fixed_s, passes = expected.per_pass, self._budget / self._pass_tokens
         slowed = self._packing * (1 + fixed_s * passes / full_s if full_s else 1.0)
-        work = [
+        whole_s, done_s, least_s = (
             slowed * (expected.per_token * column(f"{part}tokens") + expected.per_square * column(f"{part}squares"))
             for part in ("", "done_", "least_")
-        ]
-        next_s = (
+        )
+        needed_s = (
             safe.per_pass
             + safe.per_token * (column("next_tokens") - column("done_tokens"))
             + safe.per_square * (column("next_squares") - column("done_squares"))
         )
-        waiting = Waiting(column("due_s") - now_s, *work, next_s, column("priority"))
+        if self._policy == "passthrough":
+            needed_s = np.maximum(needed_s, fixed_s + whole_s - done_s)
+        slack_s = column("due_s") - now_s
+        waiting = Waiting(slack_s, whole_s, done_s, least_s, needed_s, column("priority"))
         offered = self._offered.measure(now_s, slowed * expected.per_token, slowed * expected.per_square)
-        efficient_s = min(full_s, _EFFICIENT * fixed_s)
+        longest_s = max(_LEAST_EFFICIENT * fixed_s, _MOST_OF_BUDGET * self._budgets.low_s)
+        efficient_s = min(full_s, _EFFICIENT * fixed_s, longest_s)
+        self._batch_tokens = max(1, int(self._budget * min(1.0, longest_s / full_s))) if full_s else self._budget
         kept = min(1.0, max(0.0, (offered - _LIGHT) / (_HEAVY - _LIGHT)))
         policy = Policy(self._policy, Pace(fixed_s, efficient_s, kept * efficient_s), offered, self._costs.spread)
         return policy.choose(waiting), waiting
@@ -209,7 +220,7 @@ class Scheduler:
 
         Return it, why it is not larger, the places of its lists with their stops, and the places that have no time.
         """
-        batch = Batch(now_s, self._budget, self._costs.sure(), self._pass_tokens, self._packing)
+        batch = Batch(now_s, self._batch_tokens, self._costs.sure(), self._pass_tokens, self._packing)
         taken: list[tuple[int, int]] = []
         too_late: list[int] = []
         shares = itertools.repeat(1.0) if choice.shares is None else choice.shares
@@ -236,7 +247,7 @@ class Scheduler:
         back_s = self._costs.predict(load)
         waits = np.ones(len(waiting.slack_s), bool)
         waits[taken] = False
-        return set(np.flatnonzero(waits & (waiting.slack_s < back_s + waiting.next_s)).tolist())
+        return set(np.flatnonzero(waits & (waiting.slack_s < back_s + waiting.needed_s)).tolist())
 
     def _stop(self, queued: QueuedJob, share: float) -> int:
         """Return up to which pair a list is scored when its share of the work is: to the nearest, at least one more."""

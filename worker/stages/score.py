@@ -13,11 +13,11 @@ from worker.stages.faults import where
 
 if TYPE_CHECKING:
     from worker.channel import Channel
-    from worker.scheduling.cost_model import CostModel, Load
-    from worker.scheduling.latency import LatencyWindow
     from worker.metrics import Metrics
     from worker.model.cross_encoder import CrossEncoder, Flight
     from worker.pipeline import Pulse
+    from worker.scheduling.cost_model import CostModel, Load
+    from worker.scheduling.latency import LatencyWindow
     from worker.scheduling.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -120,8 +120,11 @@ class Score:
         now_s = time.monotonic()
         last = self._flying[-1] if self._flying else None
         free_s = max(now_s, self._started_s(last) + last.most_s) if last else now_s
+        is_alone = len(self._scheduler) == 1 and not self._flying
         dispatch = self._scheduler.next_batch(free_s)
         for job in dispatch.passed:
+            if is_alone:
+                self._warn_of_idle(job)
             if job.unscored == 0:  # else a part of it is still on the device
                 self._hand_on(job, publishing)
         if dispatch.probe is not None and not self._flying:
@@ -139,11 +142,22 @@ class Score:
                 self._metrics.events.slack.observe(job.deadline_s - now_s)
         self._pulse.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
-        least_s = self._costs.expect(dispatch.load) / self._costs.spread  # as far below what is usual as most_s is above
+        least_s = (
+            self._costs.expect(dispatch.load) / self._costs.spread
+        )  # as far below what is usual as most_s is above
         self._flying.append(_Flying(dispatch.batch, flight, now_s, least_s, predicted_s, dispatch.load))
         took_s = min(time.monotonic() - now_s, self.MOST_PREPARE_S)
         self._prepare_s = max(took_s, self._prepare_s + self.FORGET * (took_s - self._prepare_s))
         return True
+
+    def _warn_of_idle(self, job: Job) -> None:
+        """Say that an event was not scored as a whole although nothing else waited for the device."""
+        self._metrics.events.degraded_idle.inc()
+        log.warning(
+            "a list was not scored as a whole although nothing else waited for the device: its budget is too small for "
+            "it, or it came late",
+            extra={"event": "degraded_while_idle", **where(job)},
+        )
 
     def _measure(self, probe: Slice, load: Load) -> None:
         """Score pairs of an event that was handed on for the time that they take; their logits go nowhere."""

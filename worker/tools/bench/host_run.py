@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.app import serve
-from worker.scheduling.cost_model import CostModel
 from worker.dead_letters import REASONS
 from worker.exits import Exit, StopError
 from worker.metrics import Metrics
+from worker.scheduling.cost_model import CostModel
 from worker.server import Health
 from worker.tools.bench.cpu_time import process_seconds, thread_seconds
 

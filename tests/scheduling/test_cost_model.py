@@ -117,4 +117,4 @@ def test_whatever_was_measured_more_work_never_costs_less(
         model.observe(Load(each_tokens, each_tokens * each_length), seconds)
     small, large = Load(tokens, tokens * length), Load(2 * tokens, 2 * tokens * length)
     assert 0 <= model.predict(small) <= model.predict(large)
-    assert all(np.isfinite(model.terms()))
+    assert all(np.isfinite(model.safe()))

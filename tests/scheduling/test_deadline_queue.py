@@ -6,8 +6,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tests import making
-from worker.scheduling.batch import Waiting
 from worker.ledger import Ledger
+from worker.scheduling.batch import Waiting
 from worker.scheduling.deadline_queue import Queues, turns
 
 if TYPE_CHECKING:

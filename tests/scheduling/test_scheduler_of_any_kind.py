@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests import making
-from tests.scheduling import scheduler_of
+from tests.scheduling.per_token import scheduler_of
 
 if TYPE_CHECKING:
     from worker.jobs import Job

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests import making
-from tests.scheduling import PER_TOKEN, scheduler_of
-from worker.scheduling.cost_model import Load
+from tests.scheduling.per_token import PER_TOKEN, scheduler_of
 from worker.jobs import Slice
 from worker.ledger import Ledger
+from worker.scheduling.cost_model import Load
 from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
 
 if TYPE_CHECKING:
