@@ -108,7 +108,7 @@ class CostModel:
         return self._terms(self.level * self.spread)
 
     def sure(self) -> Terms:
-        """Return the terms of a time that hardly any batch exceeds: three times as far above the median as the safe one."""
+        """Return the terms of what hardly any batch exceeds: three times as far above the median as the safe one."""
         return self._terms(self.level * (1 + 3 * (self.spread - 1)))
 
     def expect(self, load: Load) -> float:
