@@ -24,7 +24,7 @@ from worker.kafka_io import TransactionalProducer, TransactionFailed
 from worker.model.halving import HalvingWork
 from worker.model.rows import rows_of
 from worker.model.token_cache import TokenCache
-from worker.scheduling.cost_model import CostModel
+from worker.scheduling.cost_model import CostModel, Load, packed_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,9 @@ class _Model:
 
     def warm_thread(self) -> None:
         pass
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        return packed_load(lengths)
 
     def launch(self, batch: list[Slice]) -> _Flight:
         return _Flight(batch)

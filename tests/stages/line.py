@@ -19,7 +19,7 @@ from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.metrics import Metrics
 from worker.model.token_cache import TokenCache
 from worker.pipeline import Pulse
-from worker.scheduling.cost_model import CostModel, CostOptions
+from worker.scheduling.cost_model import CostModel, CostOptions, Load, packed_load
 from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.scheduler import BatchLimits, Scheduler
 from worker.stages import Publish, Score, Tokenize
@@ -68,6 +68,9 @@ class Model:
 
     def warm_thread(self) -> None:
         pass
+
+    def load_of(self, lengths: np.ndarray) -> Load:
+        return packed_load(lengths)
 
     def launch(self, batch: list[Slice]) -> Flight:
         return Flight(batch, self._failures)

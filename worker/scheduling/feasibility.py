@@ -11,6 +11,7 @@ import numpy as np
 
 _ROUNDS = 20  # a round settles at least one list's floor; more than a handful were never seen
 _TOLERANCE = 1e-9
+_FOREVER_S = 1e9
 
 
 class Pace(NamedTuple):
@@ -32,11 +33,11 @@ class Pace(NamedTuple):
         """
         if not len(slack_s):
             return slack_s
-        left_s = slack_s - self.fixed_s
+        left_s = np.minimum(slack_s - self.fixed_s, _FOREVER_S)
         done_s = np.cumsum(work_s)
         together = left_s * (done_s / max(done_s[-1], _TOLERANCE))
         alone = np.maximum(left_s - self.reserve_s, np.minimum(left_s, self.efficient_s))
-        room: np.ndarray = np.maximum(alone, together)
+        room: np.ndarray = np.minimum(np.maximum(alone, together), left_s)
         return room
 
     def is_urgent(self, slack_s: np.ndarray, work_s: np.ndarray) -> np.ndarray:
