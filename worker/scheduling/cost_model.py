@@ -78,6 +78,7 @@ class CostModel:
     _REFIT_EVERY = 16  # the shape changes slowly, and solving costs ten times as much as the rest
     _FRESH_S = 10.0  # in so many seconds a ratio has lost two thirds of its weight, down to
     _OLD = 0.25  # this: three new ones outvote what was measured before a pause, and one alone does not
+    _SURE = 2.5  # times as far above the median as the safe time: a list that is late loses all of its scores
     _SHAPE_S = 600.0  # in so many seconds a batch has lost two thirds of its weight in the shape
 
     def __init__(self, options: CostOptions, warm_up: Iterable[tuple[Load, float]]) -> None:
@@ -108,8 +109,13 @@ class CostModel:
         return self._terms(self.level * self.spread)
 
     def sure(self) -> Terms:
-        """Return the terms of what hardly any batch exceeds: three times as far above the median as the safe one."""
-        return self._terms(self.level * (1 + 3 * (self.spread - 1)))
+        """Return the terms of the time that hardly any batch exceeds."""
+        return self._terms(self.level * self.caution)
+
+    @property
+    def caution(self) -> float:
+        """How many times as long as expected hardly any batch takes: so much further from the median than `spread`."""
+        return 1 + self._SURE * (self.spread - 1)
 
     def expect(self, load: Load) -> float:
         """Return the seconds that a batch takes in the median."""

@@ -17,13 +17,14 @@ _FOREVER_S = 1e9
 class Pace(NamedTuple):
     """How the device works through a queue: `fixed_s` of a batch beside its work, and the work of an efficient batch.
 
-    `reserve_s` is kept free behind each list that is not in the next batch, so that it still has time for an efficient
-    batch when its turn comes.
+    A batch may take `caution` times as long as expected. `reserve_s` is kept free behind each list that is not in the
+    next batch, so that it still has time for an efficient batch when its turn comes.
     """
 
     fixed_s: float
     efficient_s: float
     reserve_s: float
+    caution: float = 1.0
 
     def room(self, slack_s: np.ndarray, work_s: np.ndarray) -> np.ndarray:
         """Return how much work may be done up to each list, that list included, for it to end in time.
@@ -42,7 +43,8 @@ class Pace(NamedTuple):
 
     def is_urgent(self, slack_s: np.ndarray, work_s: np.ndarray) -> np.ndarray:
         """Return which lists have too little time for an efficient batch, or for all that waits if that is less."""
-        urgent: np.ndarray = slack_s < self.fixed_s + min(self.efficient_s, float(work_s.sum()))
+        least_s = self.caution * (self.fixed_s + min(self.efficient_s, float(work_s.sum())))
+        urgent: np.ndarray = slack_s < least_s
         return urgent
 
 

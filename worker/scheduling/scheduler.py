@@ -41,6 +41,7 @@ _PROBE_TOKENS = 256
 # than this share of a short budget, or lists would come and be late while it is on the device; at the least it takes so
 # many times as long.
 _EFFICIENT, _MOST_OF_BUDGET, _LEAST_EFFICIENT = 20.0, 0.5, 5.0
+_HALF = 0.5  # of a full batch is the least that is efficient: what the host does for each batch is not in the model
 # Between these offered loads an efficient batch comes to be kept free in front of each deadline. Below, it would cut
 # lists for the sake of work that does not come.
 _LIGHT, _HEAVY = 0.9, 1.1
@@ -209,10 +210,13 @@ class Scheduler:
         waiting = Waiting(slack_s, whole_s, done_s, least_s, needed_s, column("priority"))
         offered = self._offered.measure(now_s, slowed * expected.per_token, slowed * expected.per_square)
         longest_s = max(_LEAST_EFFICIENT * fixed_s, _MOST_OF_BUDGET * self._budgets.low_s)
-        efficient_s = min(full_s, _EFFICIENT * fixed_s, longest_s)
+        efficient_s = min(full_s, max(_EFFICIENT * fixed_s, _HALF * full_s), longest_s) if fixed_s else 0.0
+        caution = self._costs.caution
         self._batch_tokens = max(1, int(self._budget * min(1.0, longest_s / full_s))) if full_s else self._budget
         kept = min(1.0, max(0.0, (offered - _LIGHT) / (_HEAVY - _LIGHT)))
-        policy = Policy(self._policy, Pace(fixed_s, efficient_s, kept * efficient_s), offered, self._costs.spread)
+        policy = Policy(
+            self._policy, Pace(fixed_s, efficient_s, kept * caution * efficient_s, caution), offered, self._costs.spread
+        )
         return policy.choose(waiting), waiting
 
     def _build(self, choice: Choice, now_s: float) -> tuple[Batch, str, list[tuple[int, int]], list[int]]:
