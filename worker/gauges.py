@@ -48,7 +48,9 @@ class Gauges:
     def ended(self, job: Job) -> None:
         """Learn what an event takes."""
         if job.pairs is not None:  # else it was never known what there was to score
-            self._backlog.ended(pairs=len(job.pairs), scored=job.limit - job.unscored, device_s=job.device_s)
+            self._backlog.ended(
+                pairs=len(job.pairs) + job.left_out, scored=job.limit - job.unscored, device_s=job.device_s
+            )
 
     def tend(self) -> None:
         """Set what changes all the time, if it is time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -141,6 +141,7 @@ class Job:
     unscored: int = 0
     limit: int = 0  # how many of its first pairs are to be scored: all of them, unless time is short
     shed: str | None = None  # why not all of them
+    left_out: int = 0  # how many candidates, the last ones, were not tokenized, since time is short
     fault: Fault | None = None
     keep: Keep = "all"  # what its dead letter has of the record; less, where the topic refuses it
     dropped: bool = False  # a stage has put it aside, because its partition is being given up
@@ -157,6 +158,15 @@ class Job:
         self.pairs = pairs
         self.unscored = self.limit = len(pairs)
         self.logits = np.full(len(pairs), np.nan, dtype=np.float32)
+
+    def leave_out(self, candidates: int) -> None:
+        """Note that so many candidates more, the last ones, have no pair: they will not be scored."""
+        assert self.pairs is not None
+        self.left_out = candidates
+        places = np.arange(len(self.pairs)) if self.pairs.places is None else self.pairs.places
+        self.pairs = replace(self.pairs, places=np.append(places, np.full(candidates, -1)))
+        if self.known is not None:
+            self.known = np.append(self.known, np.full(candidates, np.nan, np.float32))
 
     def candidate_logits(self) -> np.ndarray:
         """Return the logits by candidate, float32 (candidates,), NaN for one that was not scored."""

@@ -51,7 +51,9 @@ class Line:
         self._delivery = delivery
         self._pulses = pulses
         self._inbox: Channel[Job] = Channel()
-        scheduler = Scheduler(settings.batch, token_budget(settings.batch, model.device), costs, model.load_of)
+        self._scheduler = scheduler = Scheduler(
+            settings.batch, token_budget(settings.batch, model.device), costs, model.load_of
+        )
         self._score = Score(scheduler, costs, model, metrics, pulse=pulses.scorer, delays=delivery.delays)
         publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher, traces=traces)
         self._pipeline = Pipeline(self._stages(settings, model, publish))
@@ -95,7 +97,14 @@ class Line:
         def tokenize() -> None:
             decoder = Decoder(settings.events)
             budget_ms = settings.events.default_budget_ms
-            stage = Tokenize(decoder, model.pair_encoder(), budget_ms, settings.batch, model.score_cache)
+            stage = Tokenize(
+                decoder,
+                model.pair_encoder(),
+                budget_ms,
+                settings.batch,
+                model.score_cache,
+                expected_share=lambda: self._scheduler.expected_share,
+            )
             stage.run(self._inbox, scoring, publishing)
 
         return [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.jobs import Job
 
 # What is known of each list, as rows of one table: choosing a batch looks at all that waits, and must not touch an
-# object for each. `tokens` and `squares` are the load of all pairs, `done_…` of those that were taken, `least_…` of the
+# object for each. `tokens` and `squares` are the load of all candidates, `done_…` of what was taken, `least_…` of the
 # first pairs that a cut leaves if possible, `next_…` of the first `start + 1` pairs.
 _COLUMNS = (
     *("effective_s", "due_s", "priority"),
@@ -32,6 +32,7 @@ class QueuedJob:
     `due_s` is when its scores are needed for its own sake, `effective_s` when they are needed by it or by one that must
     not be published before it (an inherited deadline); `start` the first pair still to be taken. `tokens` and
     `squares`, float64 (n + 1,), are the loads of the first i pairs, `least` how many of them a cut leaves if possible.
+    All its candidates are `scale` times its pairs: some may not be tokenized.
     """
 
     job: Job
@@ -41,14 +42,17 @@ class QueuedJob:
     tokens: np.ndarray
     squares: np.ndarray
     least: int
+    scale: float = 1.0
     start: int = 0
 
     def columns(self) -> tuple[float, ...]:
         """Return what the table has of it."""
-        ahead = (len(self.tokens) - 1, self.start, self.least, self.start + 1)
+        ahead = (self.start, self.least, self.start + 1)
         return (
             *(self.effective_s, self.due_s, self.priority),
+            float(self.tokens[-1]) * self.scale,
             *(float(self.tokens[at]) for at in ahead),
+            float(self.squares[-1]) * self.scale,
             *(float(self.squares[at]) for at in ahead),
         )
 

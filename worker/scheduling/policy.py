@@ -58,6 +58,10 @@ class Choice(NamedTuple):
     is_degraded: bool = False
     let_go: Sequence[int] = ()
 
+    def middle_share(self) -> float:
+        """Return the share of the list in the middle of those that are scored in part; 1 where none is."""
+        return 1.0 if self.shares is None or not len(self.shares) else float(self.shares[len(self.shares) // 2])
+
     def among(self, places: np.ndarray) -> Choice:
         """Return the same choice where it was made among the lists at these places only."""
         gone = places[np.asarray(self.let_go, np.int64)].tolist()

@@ -129,6 +129,7 @@ class Scheduler:
         self._load_of = load_of
         self._queue = DeadlineQueue()
         self._arrivals = itertools.count()
+        self.expected_share = 1.0  # of a list that comes now, as far as can be seen; any thread may read it
         self._offered = OfferedLoad()
         self._budgets = ShortBudgets()
         self._batch_tokens = budget_tokens
@@ -155,7 +156,8 @@ class Scheduler:
             effective_s = next(self._arrivals) * (1 if self._schedule == "fifo" else -1)
         effective_s = min(effective_s, job.inherited_deadline_s)
         priority = max(priority, job.inherited_priority)
-        self._queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, squares, _least(job)))
+        scale = 1 + job.left_out / len(job.pairs)
+        self._queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, squares, _least(job), scale))
         self._queue.inherit_deadline(job, effective_s, priority)
 
     def sweep(self) -> list[Job]:
@@ -168,6 +170,7 @@ class Scheduler:
         if not self._queue:
             return Dispatch([], "drained", [], Load(0, 0))
         choice, waiting = self._choose(now_s)
+        self.expected_share = choice.middle_share()
         batch, reason, taken, too_late = self._build(choice, now_s)
         load = self._load_of(lengths_of(batch.slices))
         gone = {*choice.let_go, *too_late}
@@ -261,7 +264,9 @@ class Scheduler:
         costs = self._costs.expected()
         work_s = costs.per_token * queued.tokens + costs.per_square * queued.squares
         middles = (work_s[:-1] + work_s[1:]) / 2
-        return min(pairs, max(queued.start + 1, int(np.searchsorted(middles, share * work_s[-1], side="right"))))
+        return min(
+            pairs, max(queued.start + 1, int(np.searchsorted(middles, share * queued.scale * work_s[-1], side="right")))
+        )
 
     def _settle(self, taken: list[tuple[int, int]], gone: list[int]) -> list[Job]:
         """Take out of the queue what is over; return the jobs of which nothing more will be scored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -18,14 +19,17 @@ from worker.scheduling.scheduler import NO_TIME, degrades
 from worker.stages.faults import defect, where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from worker.channel import Channel
+    from worker.jobs import Request
     from worker.model.score_cache import ScoreCache
     from worker.model.tokens import PairEncoder
     from worker.scheduling.scheduler import BatchLimits
 
 log = logging.getLogger(__name__)
+
+_IN_REACH = 2.0  # times the share of lists that is scored now: so much of one that comes is tokenized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +42,22 @@ class StageOptions:
 class Tokenize:
     """Decodes and tokenizes; a bad event becomes a dead letter here, and only here."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reads with, and what it decides by
         self,
         decoder: Decoder,
         encoder: PairEncoder,
         default_budget_ms: float,
         limits: BatchLimits,
         score_cache: ScoreCache | None = None,
+        *,
+        expected_share: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._decoder = decoder
         self._encoder = encoder
         self._score_cache = score_cache
         self._default_budget_ms = default_budget_ms
         self._limits = limits
+        self._expected_share = expected_share
 
     def run(self, inbox: Iterable[Job], scoring: Channel[Job], publishing: Channel[Job]) -> None:
         """Take events one by one until the inbox ends."""
@@ -92,11 +99,20 @@ class Tokenize:
     def _tokenize(self, job: Job) -> Fault | None:
         """Make the pairs that are to be scored; return why that failed, if it did."""
         assert job.request is not None, "it was decoded"
+        texts = self._in_reach(job.request)
         try:
-            job.expect(without_repeats(self._encoder.encode(job.request.query, job.request.texts)))
+            job.expect(without_repeats(self._encoder.encode(job.request.query, texts)))
             if self._score_cache is not None:
                 self._score_cache.look_up(job)
         except Exception as error:  # one event's text must not stop the stream
             log.exception("an event could not be tokenized", extra={"event": "not_tokenized", **where(job)})
             return Fault("tokenizer", "tokenize", type(error).__name__, str(error))
+        if len(texts) < len(job.request.texts):
+            job.leave_out(len(job.request.texts) - len(texts))
+            job.shed = NO_TIME
         return None
+
+    def _in_reach(self, request: Request) -> list[str]:
+        """Return the texts that may be scored: in overload twice the share that lists get now, and `top_k` at least."""
+        least = max(request.top_k or 1, math.ceil(_IN_REACH * self._expected_share() * len(request.texts)))
+        return request.texts[:least]
