@@ -79,6 +79,7 @@ class CostModel:
     _FRESH_S = 10.0  # in so many seconds a ratio has lost two thirds of its weight, down to
     _OLD = 0.25  # this: three new ones outvote what was measured before a pause, and one alone does not
     _SURE = 2.5  # times as far above the median as the safe time: a list that is late loses all of its scores
+    _MOST_CAUTION = 2.0
     _SHAPE_S = 600.0  # in so many seconds a batch has lost two thirds of its weight in the shape
 
     def __init__(self, options: CostOptions, warm_up: Iterable[tuple[Load, float]]) -> None:
@@ -115,7 +116,7 @@ class CostModel:
     @property
     def caution(self) -> float:
         """How many times as long as expected hardly any batch takes: so much further from the median than `spread`."""
-        return 1 + self._SURE * (self.spread - 1)
+        return max(self.spread, min(self._MOST_CAUTION, 1 + self._SURE * (self.spread - 1)))
 
     def expect(self, load: Load) -> float:
         """Return the seconds that a batch takes in the median."""

@@ -227,7 +227,9 @@ class Scheduler:
 
         Return it, why it is not larger, the places of its lists with their stops, and the places that have no time.
         """
-        batch = Batch(now_s, self._batch_tokens, self._costs.sure(), self._pass_tokens, self._packing)
+        # A list by itself is looked at again when a part of it is back; one that shares its batch may be late with all.
+        terms = self._costs.safe() if len(self._queue) == 1 else self._costs.sure()
+        batch = Batch(now_s, self._batch_tokens, terms, self._pass_tokens, self._packing)
         taken: list[tuple[int, int]] = []
         too_late: list[int] = []
         shares = itertools.repeat(1.0) if choice.shares is None else choice.shares
