@@ -36,10 +36,15 @@ def _ndcg_before_and_after(trip: Trip) -> tuple[float, float] | None:
     relevance = np.array([candidate.get("relevance") or 0.0 for candidate in candidates])
     if not relevance.any():
         return None
-    after = np.full(len(candidates), -np.inf)  # what the result does not list stands below what it lists
-    for row in trip.result["ranking"]:
+    return ndcg_before_and_after(relevance, trip.result["ranking"])
+
+
+def ndcg_before_and_after(relevance: np.ndarray, ranking: Iterable[Any]) -> tuple[float, float]:
+    """Return NDCG@10 of a list as it came, and as its result has it; `relevance` is float64 (candidates,)."""
+    after = np.full(len(relevance), -np.inf)  # what the result does not list stands below what it lists
+    for row in ranking:
         after[row["previous_rank"] - 1] = -row["rank"]
-    return ndcg(relevance, -np.arange(len(candidates), dtype=float)), ndcg(relevance, after)
+    return ndcg(relevance, -np.arange(len(relevance), dtype=float)), ndcg(relevance, after)
 
 
 def percentiles_ms(seconds: Sequence[float]) -> str:

@@ -44,7 +44,7 @@ def test_every_process_is_measured_with_and_without_a_scheduler(
         (("--budgets", "0:1"), "--budgets: expected a number from 1 to 600000, got 0"),
         (("--lists", "5:0.5,2000:0.5"), "--lists: expected a whole number from 1 to 1000, got 2000"),
         (("--lists", "many"), "--lists: expected value:share, several with commas, got 'many'"),
-        (("--schedule", "lifo"), "--schedule: expected"),
+        (("--schedule", "newest"), "--schedule: expected"),
         (("--lone-events", "0"), "--lone-events: expected"),
     ],
 )

@@ -22,7 +22,7 @@ def run(in_budget: int, events: int = 100) -> Tally:
 
 def told(worker: list[Tally], fifo: list[Tally]) -> Report:
     report = Report("bench budget", Environment())
-    tell(report, {("poisson", 1.2, "worker"): worker, ("poisson", 1.2, "fifo"): fifo})
+    tell(report, {("poisson", 1.2, "worker"): worker, ("poisson", 1.2, "fifo"): fifo}, capacity=100.0)
     return report
 
 

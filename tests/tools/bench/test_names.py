@@ -60,8 +60,10 @@ def _stream(report: Report) -> None:
 
 def _budget(report: Report) -> None:
     report.add("budget.capacity.events_per_second", "events/s", 1.0)
-    tally = Tally(1, 1, outcomes=Counter(reranked=1), latencies_s=[0.1])
-    budget_report.tell(report, {("bursty", 0.85, name): [tally] for name in ("worker", "fifo")})
+    report.add("budget.capacity.candidates_per_second", "candidates/s", 1.0)
+    tally = Tally(1, 1, outcomes=Counter(reranked=1), latencies_s=[0.1], ndcgs=[(0.3, 0.9)])
+    runs = {("bursty", 0.85, name): [tally] for name in ("worker", "fifo")}
+    budget_report.tell(report, runs, capacity=1.0, whole=tally)
     seconds = np.array([0.1])
     lone.tell(report, lone.Lone(seconds, seconds, seconds, {"decode": 0.1}))
 

@@ -19,8 +19,8 @@ from worker.tools.bench.model_check import check_model
 from worker.tools.bench.plot import draw_lines
 from worker.tools.bench.progress import progress
 from worker.tools.bench.report import Report
-from worker.tools.bench.requests import AMPLE_MS
-from worker.tools.bench.workload import load_workload
+from worker.tools.bench.requests import AMPLE_MS, JudgedQueries
+from worker.tools.bench.workload import QUERIES, load_workload
 from worker.tools.bench.workload_file import Least
 
 if TYPE_CHECKING:
@@ -48,10 +48,17 @@ def bench_budget(settings: Settings, options: BudgetOptions) -> None:
     budgets = parse_mix("--budgets", options.budgets, low=1, high=AMPLE_MS) if options.budgets else None
     largest = int(max(lists.values))
     least = Least(largest, f"lists of {largest}")
-    workload = load_workload(options.input, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens, least=least)
+    judged = JudgedQueries(options.input or QUERIES) if options.quality else None
+    texts = None if judged is not None else options.input
+    workload = load_workload(texts, settings.events, pairs=_PAIRS, mean_tokens=options.mean_tokens, least=least)
     check_model(settings.model)
     environment = Environment()
-    environment.add(workload=workload.description, lists=str(lists), seed=options.seed, **options.facts(settings))
+    environment.add(
+        workload=workload.description if judged is None else judged.description,
+        lists=str(lists),
+        seed=options.seed,
+        **options.facts(settings),
+    )
     report = Report("bench budget", environment)
     runs = list(_plan(options))
     with ExitStack() as stack, progress(4 + len(runs)) as advance:
@@ -59,7 +66,7 @@ def bench_budget(settings: Settings, options: BudgetOptions) -> None:
         broker = stack.enter_context(bench_broker(settings.kafka, os.environ))
         environment.add(broker=broker.name)
         advance("starting the workers", 1)
-        traffic = Traffic(workload, lists, options)
+        traffic = Traffic(workload, lists, options, judged)
         workers = _start(stack, broker, settings, traffic.saturating(_WARM_EVENTS), fifo=options.fifo)
         environment.add(**workers[0].build())
         advance("sending events one at a time", 1)
@@ -68,18 +75,22 @@ def bench_budget(settings: Settings, options: BudgetOptions) -> None:
         traffic.budgets = budgets or _scaled(float(np.median(alone.latencies_s)) * 1000)
         advance("measuring the capacity", 1)
         capacity = traffic.capacity(workers[0])
+        whole = traffic.whole(workers[0], capacity.events_per_s) if judged is not None else None
         advance("measuring", 1)
-        tallies = traffic.run(runs, capacity, workers, advance)
+        tallies = traffic.run(runs, capacity.events_per_s, workers, advance)
     environment.add(budgets_ms=str(traffic.budgets))
-    report.add("budget.capacity.events_per_second", "events/s", capacity)
+    report.add("budget.capacity.events_per_second", "events/s", capacity.events_per_s)
+    report.add("budget.capacity.candidates_per_second", "candidates/s", capacity.pairs_per_s)
+    sent = judged.description if judged is not None else f"Lists: {lists}"
     report.note(
-        f"Lists: {lists}. Budgets, ms: {traffic.budgets}. Load 1 is the capacity, {capacity:.1f} events/s. "
-        "Latencies count from when an event was meant to be sent to when its result was read."
+        f"{sent}. Budgets, ms: {traffic.budgets}. Load 1 is the capacity, {capacity.events_per_s:.1f} events/s or "
+        f"{capacity.pairs_per_s:,.0f} candidates/s at saturation. Latencies count from when an event was meant to be "
+        "sent to when its result was read."
     )
-    budget_report.tell(report, tallies)
+    budget_report.tell(report, tallies, capacity.pairs_per_s, whole)
     report.finish(options.json)
     if options.plot is not None:
-        _draw(options.plot, tallies)
+        _draw(options.plot, tallies, capacity.pairs_per_s)
 
 
 def _start(
@@ -107,6 +118,6 @@ def _scaled(lone_ms: float) -> Mix:
     return Mix(tuple(max(_TENTH, round(times * lone_ms / _TENTH) * _TENTH) for times in _TIMES), _SHARES)
 
 
-def _draw(path: Path, tallies: Tallies) -> None:
-    curves = budget_report.curves(tallies)
-    draw_lines(path, title="bench budget", x="load, share of the capacity", y="share in budget", series=curves)
+def _draw(path: Path, tallies: Tallies, capacity: float) -> None:
+    curves = budget_report.curves(tallies, capacity)
+    draw_lines(path, title="bench budget", x="load, share of the capacity", y="goodput / capacity", series=curves)

@@ -25,8 +25,9 @@ class BudgetOptions(ServedOptions):
     loads: Annotated[tuple[Load, ...], Doc("Shares of the measured capacity at which events come, with commas.")] = (
         0.5,
         0.85,
-        1.0,
         1.2,
+        2.0,
+        4.0,
     )
     processes: Annotated[tuple[ArrivalProcess, ...], Doc("How events arrive, with commas: poisson, bursty.")] = (
         "poisson",
@@ -44,6 +45,13 @@ class BudgetOptions(ServedOptions):
         "20:0.2",
     )
     fifo: Annotated[bool, Doc("Measure a worker that scores everything in order of arrival, too, in turns.")] = True
+    quality: Annotated[
+        bool,
+        Doc(
+            "Send judged queries, the shipped ones or those of --input (.jsonl, candidates with a relevance), and "
+            "report NDCG@10 of what was published."
+        ),
+    ] = False
     lone_events: Annotated[int, Gt(0), Doc("Events that are sent one at a time first, for the added latency.")] = 100
     tolerance_ms: Annotated[
         float,

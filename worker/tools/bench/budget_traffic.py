@@ -8,10 +8,11 @@ import numpy as np
 
 from worker.tools.bench import lone
 from worker.tools.bench.arrivals import PROCESSES
+from worker.tools.bench.cpu_time import machine_seconds, named_thread_seconds
 from worker.tools.bench.mix import Mix
 from worker.tools.bench.open_loop import fly
 from worker.tools.bench.requests import AMPLE_MS, InTurn, RequestMaker
-from worker.tools.bench.verdicts import tally
+from worker.tools.bench.verdicts import Tally, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from worker.tools.bench.budget_options import BudgetOptions
     from worker.tools.bench.budget_report import Tallies
     from worker.tools.bench.contenders import Contender
+    from worker.tools.bench.open_loop import Planned
     from worker.tools.bench.progress import Advance
-    from worker.tools.bench.saturation import Request
+    from worker.tools.bench.requests import JudgedQueries
+    from worker.tools.bench.saturation import Drained, Request
     from worker.tools.bench.workload import Workload
 
 _FILLING = 40  # events that the first estimate of the capacity takes
 _CAPACITY_RUNS = 3
+_LIGHT = 0.3  # of the capacity, at which every list has time
 
 # Arrival process, load and number of a run.
 Run = tuple["Process", float, int]
@@ -34,7 +38,10 @@ Run = tuple["Process", float, int]
 class Traffic:
     """Makes the events of every part of the bench, and sends them."""
 
-    def __init__(self, workload: Workload, lists: Mix, options: BudgetOptions) -> None:
+    def __init__(
+        self, workload: Workload, lists: Mix, options: BudgetOptions, judged: JudgedQueries | None = None
+    ) -> None:
+        self._judged = judged
         self.budgets = Mix((AMPLE_MS,), (1.0,))
         self._texts = InTurn(workload)
         self._maker = RequestMaker(self._texts)
@@ -44,16 +51,25 @@ class Traffic:
 
     def saturating(self, count: int) -> list[Request]:
         """Return `count` requests that are never late."""
+        if self._judged is not None:
+            return [self._judged.request() for _ in range(count)]
         return [self._maker.request(int(size)) for size in self._lists.draw(count, self._chance)]
+
+    def whole(self, contender: Contender, capacity: float) -> Tally:
+        """Return what becomes of each judged query when there is time for all of it."""
+        assert self._judged is not None
+        count = len(self._judged)
+        planned = list(self._judged.plan(np.arange(count) / (_LIGHT * capacity), np.full(count, AMPLE_MS)))
+        return tally(fly(planned, contender.post, contender.worker.check), tolerance_s=0.0)
 
     def lone(self, contender: Contender) -> lone.Lone:
         """Send events one at a time."""
         requests = self.saturating(self._options.lone_events)
         return lone.measure(contender.post, requests, contender.worker.check, self._chance)
 
-    def capacity(self, contender: Contender) -> float:
-        """Return the events a second at saturation, of runs that last about as long as the others, together."""
-        probe = contender.capacity([self.saturating(_FILLING)])
+    def capacity(self, contender: Contender) -> Drained:
+        """Return the rates at saturation, of runs that last about as long as the others, together."""
+        probe = contender.capacity([self.saturating(_FILLING)]).events_per_s
         count = max(_FILLING, round(probe * self._options.seconds / _CAPACITY_RUNS))
         return contender.capacity([self.saturating(count) for _ in range(_CAPACITY_RUNS)])
 
@@ -65,11 +81,23 @@ class Traffic:
                 # Every worker gets the same lists, budgets and times.
                 chance = np.random.default_rng([self._options.seed, turn])
                 times = PROCESSES[process](load * capacity, self._options.seconds, chance)
-                sizes, budgets = self._lists.draw(len(times), chance), self.budgets.draw(len(times), chance)
-                self._texts.rewind()
-                planned = list(self._maker.plan(times, sizes, budgets))
+                planned = self._plan(times, chance)
+                busy_s = _busy_s(contender)
                 flown = fly(planned, contender.post, contender.worker.check)
                 counted = tally(flown, tolerance_s=self._options.tolerance_ms / 1000)
+                counted.host_s = _busy_s(contender) - busy_s
                 found[process, load, contender.name].append(counted)
             advance(f"{process} at load {load:g}, round {number + 1} of {self._options.repeat}: done", 1)
         return found
+
+    def _plan(self, times: np.ndarray, chance: np.random.Generator) -> list[Planned]:
+        sizes, budgets = self._lists.draw(len(times), chance), self.budgets.draw(len(times), chance)
+        if self._judged is not None:
+            return list(self._judged.plan(times, budgets))
+        self._texts.rewind()
+        return list(self._maker.plan(times, sizes, budgets))
+
+
+def _busy_s(contender: Contender) -> float:
+    """Return the processor seconds of all that runs here but the model."""
+    return machine_seconds() - named_thread_seconds(contender.worker.child.pid, "score")

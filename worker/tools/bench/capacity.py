@@ -71,10 +71,10 @@ def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
 
 def _saturation(worker: Contender, maker: RequestMaker, options: CapacityOptions) -> float:
     """Return the events a second that the worker does without any budget."""
-    probe = worker.capacity([[maker.request(options.candidates) for _ in range(2 * _WARM_EVENTS)]])
+    probe = worker.capacity([[maker.request(options.candidates) for _ in range(2 * _WARM_EVENTS)]]).events_per_s
     count = max(2 * _WARM_EVENTS, round(probe * options.seconds / _SATURATION_RUNS))
     runs = [[maker.request(options.candidates) for _ in range(count)] for _ in range(_SATURATION_RUNS)]
-    return worker.capacity(runs)
+    return worker.capacity(runs).events_per_s
 
 
 class _Search:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from worker.tools.bench.append_time import stamp_by_broker
 from worker.tools.bench.post import Post
-from worker.tools.bench.saturation import drain, warm
+from worker.tools.bench.saturation import Drained, drain, warm
 from worker.tools.bench.served import served
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ class Contender:
         """Return what was `auto`, as options of a second worker: on a busy machine that might decide otherwise."""
         return {name: self.build()[name] for name in ("device", "dtype")}
 
-    def capacity(self, runs: Sequence[Sequence[Request]]) -> float:
-        """Return the events a second at saturation: the median over the runs of requests with ample budgets."""
-        return statistics.median(drain(self.worker, self.post, requests).events_per_s for requests in runs)
+    def capacity(self, runs: Sequence[Sequence[Request]]) -> Drained:
+        """Return the rates at saturation: the medians over the runs of requests with ample budgets."""
+        drained = [drain(self.worker, self.post, requests) for requests in runs]
+        return Drained(*(statistics.median(rates) for rates in zip(*drained, strict=True)))
 
 
 def start(  # noqa: PLR0913 - what a worker needs, and where

@@ -6,11 +6,14 @@ import os
 import re
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+_HZ = os.sysconf("SC_CLK_TCK")
 
 
 def thread_seconds() -> dict[str, float]:
@@ -27,15 +30,30 @@ def thread_seconds() -> dict[str, float]:
     return found
 
 
+def named_thread_seconds(pid: int, name: str) -> float:
+    """Return the processor seconds of the living threads of a process that the system knows by this name."""
+    return sum(_ticks(stat) for stat in _read(Path(f"/proc/{pid}/task").glob("*/stat")) if f"({name})" in stat) / _HZ
+
+
+def machine_seconds() -> float:
+    """Return the processor seconds of all that runs on this machine; 0 where the system does not say."""
+    fields = next(iter(_read([Path("/proc/stat")])), "cpu 0 0 0 0").split("\n", 1)[0].split()
+    idle = {4, 5}  # idle and iowait
+    return sum(int(value) for number, value in enumerate(fields[1:9], 1) if number not in idle) / _HZ
+
+
 def process_seconds(pids: Sequence[int]) -> float:
     """Return the processor seconds of these processes, their threads included; 0 where the system does not say."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    seconds = 0.0
-    for pid in pids:
-        try:
-            # Fields 14 and 15 of proc_pid_stat(5); the second field may contain spaces, and ends with a parenthesis.
-            fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        except OSError:
-            continue
-        seconds += (int(fields[11]) + int(fields[12])) / ticks
-    return seconds
+    return sum(map(_ticks, _read(Path(f"/proc/{pid}/stat") for pid in pids))) / _HZ
+
+
+def _read(files: Iterable[Path]) -> Iterator[str]:
+    for file in files:
+        with suppress(OSError):
+            yield file.read_text("utf-8")
+
+
+def _ticks(stat: str) -> int:
+    # Fields 14 and 15 of proc_pid_stat(5); the second field may contain spaces, and ends with a parenthesis.
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

@@ -104,7 +104,7 @@ def _start(stack: ExitStack, broker: BenchBroker, settings: Settings, first: Seq
 def _size(worker: Contender, maker: RequestMaker, texts: FreshTexts, options: DeliveryBenchOptions) -> int:
     """Return the events that a worker does in about the seconds of a run, or for which the texts last."""
     size = options.candidates
-    probed = worker.capacity([maker.round(_LEAST_EVENTS, size).requests])
+    probed = worker.capacity([maker.round(_LEAST_EVENTS, size).requests]).events_per_s
     events = max(_LEAST_EVENTS, round(options.seconds * probed))
     return texts.lasting((events + options.lone_events) * size, options.repeat) // size - options.lone_events
 

@@ -14,6 +14,8 @@ from worker.tools.bench.verdicts import Flown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+
     from worker.tools.bench.post import Arrival, Post
 
 _LEAD_S = 0.2  # before the first event, so that it is not late already
@@ -22,13 +24,17 @@ _STRAY_S = 0.3  # after the last result, to see one that comes twice
 
 
 class Planned(NamedTuple):
-    """An event to send `at_s` seconds after the start of a run: its key and bytes, its candidates and its budget."""
+    """An event to send `at_s` seconds after the start of a run: its key and bytes, its candidates and its budget.
+
+    `relevance`, float64 (candidates,), is what they were judged, if they were.
+    """
 
     at_s: float
     key: bytes
     value: bytes
     candidates: int
     budget_s: float
+    relevance: np.ndarray | None = None
 
 
 def fly(planned: Sequence[Planned], post: Post, check: Callable[[], None]) -> list[Flown]:
@@ -61,7 +67,9 @@ def _send(planned: Sequence[Planned], post: Post, start_s: float, wall_s: float,
 def _matched(
     planned: Sequence[Planned], came: Sequence[Arrival], dead_letter_topic: str, start_s: float, wall_s: float
 ) -> list[Flown]:
-    flown = {each.key: Flown(each.candidates, each.budget_s) for each in planned}
+    flown = {
+        each.key: Flown(each.candidates, each.budget_s, at_s=each.at_s, relevance=each.relevance) for each in planned
+    }
     meant = {each.key: each.at_s for each in planned}
     for record, came_s in came:
         key = record.key or b""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
 import orjson
 
+from worker.exits import Exit, StopError
 from worker.tools.bench.open_loop import Planned
 from worker.tools.bench.saturation import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
+    from pathlib import Path
 
     from worker.tools.bench.workload import Workload
     from worker.tools.bench.workload_file import Pair
@@ -45,6 +46,48 @@ class InTurn:
         chosen = [self._pairs[(self._at + step) % len(self._pairs)] for step in range(count)]
         self._at = (self._at + count) % len(self._pairs)
         return chosen
+
+
+class JudgedQueries:
+    """Requests of queries whose candidates were judged, in turn, from the first again when they are used up.
+
+    Raises StopError(Exit.USAGE) for a file without any.
+    """
+
+    def __init__(self, file: Path) -> None:
+        try:
+            events = [orjson.loads(line) for line in file.read_bytes().splitlines() if line.strip()]
+            self._events = [event for event in events if any(row.get("relevance") for row in event["candidates"])]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StopError(Exit.USAGE, f"--quality: {file}: expected a request a line: {error}") from error
+        if not self._events:
+            raise StopError(
+                Exit.USAGE, f"--quality: {file}: expected candidates with a `relevance` above 0, there are none"
+            )
+        self._numbers = itertools.count()
+        self.description = f"{len(self._events):,} judged queries of {file.name}"
+        sizes = [len(event["candidates"]) for event in self._events]
+        self.candidates = sum(sizes) / len(sizes)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._events)
+
+    def plan(self, times: np.ndarray, budgets_ms: np.ndarray) -> Iterator[Planned]:
+        """Give one event for each time and budget."""
+        for at_s, budget_ms in zip(times.tolist(), budgets_ms.tolist(), strict=True):
+            key, value, candidates = self.request(budget_ms)
+            event = self._events[int(key.rsplit(b"-", 1)[1]) % len(self._events)]
+            relevance = np.array([row.get("relevance") or 0.0 for row in event["candidates"]])
+            yield Planned(at_s, key, value, candidates, budget_ms / 1000, relevance)
+
+    def request(self, budget_ms: float = AMPLE_MS) -> Request:
+        """Return the next request."""
+        number = next(self._numbers)
+        event = self._events[number % len(self._events)]
+        name = f"judged-{number}"
+        value = {**event, "request_id": name, "budget_ms": budget_ms}
+        return Request(name.encode(), orjson.dumps(value), len(event["candidates"]))
 
 
 class Round(NamedTuple):

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from worker.tools import figures
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_SUMMED = (
+    *("events", "in_budget", "claimed", "met_but_late", "lost", "repeated", "refused"),
+    *("offered", "scored", "useful", "took_s", "host_s"),
+)
 QUANTILES = (0.5, 0.99, 0.999)
 
 
@@ -20,7 +26,8 @@ class Flown:
     """One event of an open-loop run and what came back. Times are seconds after the moment it was meant to be sent.
 
     `came_s` is when its result was read, NaN where none came; `published_s` is the result's own timestamp. `copies`
-    counts the results, `result` is the first of them, `refused` the message of a dead letter.
+    counts the results, `result` is the first of them, `refused` the message of a dead letter. It was to be sent `at_s`
+    seconds after the start of its run. `relevance`, float64 (candidates,), is what its candidates were judged.
     """
 
     candidates: int
@@ -30,6 +37,13 @@ class Flown:
     result: Any = None
     copies: int = 0
     refused: str | None = None
+    at_s: float = 0.0
+    relevance: np.ndarray | None = None
+
+    @property
+    def scored(self) -> int:
+        """How many candidates of its result have a score."""
+        return 0 if self.result is None else sum(row["score"] is not None for row in self.result["ranking"])
 
     @property
     def in_budget(self) -> bool:
@@ -42,6 +56,9 @@ class Tally:
     """What a run amounts to. `faults` counts the results that say what is not so, by what it is.
 
     `claimed` counts those that say that their deadline was met, `met_but_late` those of them that were read after it.
+    `offered` candidates came, `scored` of them have a score, `useful` of those in lists that were read within their
+    budgets. It took `took_s` seconds from the first event to the last result; `host_s` are the processor seconds of all
+    but the model, on all cores. `ndcgs` are NDCG@10 of each judged list, as it came and as it was published.
     """
 
     events: int = 0
@@ -54,6 +71,17 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
+    offered: int = 0
+    scored: int = 0
+    useful: int = 0
+    took_s: float = 0.0
+    host_s: float = 0.0
+    ndcgs: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def goodput(self) -> float:
+        """Candidates scored in lists that were read within their budgets, a second."""
+        return self.useful / self.took_s if self.took_s else 0.0
 
     @property
     def share_in_budget(self) -> float:
@@ -86,8 +114,16 @@ class Tally:
 def tally(flown: Iterable[Flown], *, tolerance_s: float) -> Tally:
     """Count a run. `tolerance_s` is by how much a result may be wrong about its deadline (`fault_of`)."""
     counted = Tally()
+    flown = list(flown)
+    ends_s = [each.at_s + each.came_s for each in flown if each.result is not None]
+    counted.took_s = max(ends_s, default=0.0) - min((each.at_s for each in flown), default=0.0)
     for each in flown:
         counted.events += 1
+        counted.offered += each.candidates
+        counted.scored += each.scored
+        counted.useful += each.scored if each.in_budget else 0
+        if each.relevance is not None:
+            counted.ndcgs.append(_ndcg(each.relevance, each.result))
         counted.in_budget += each.in_budget
         counted.repeated += max(0, each.copies - 1)
         if each.refused is not None:
@@ -108,12 +144,18 @@ def together(tallies: Sequence[Tally]) -> Tally:
     """Return the sum of several runs."""
     total = Tally()
     for each in tallies:
-        for name in ("events", "in_budget", "claimed", "met_but_late", "lost", "repeated", "refused"):
+        for name in _SUMMED:
             setattr(total, name, getattr(total, name) + getattr(each, name))
         total.outcomes += each.outcomes
         total.faults += each.faults
         total.latencies_s += each.latencies_s
+        total.ndcgs += each.ndcgs
     return total
+
+
+def _ndcg(relevance: np.ndarray, result: Any) -> tuple[float, float]:
+    """Return NDCG@10 of a list as it came, and as it was published; 0 where no result came."""
+    return figures.ndcg_before_and_after(relevance, result["ranking"]) if result else (0.0, 0.0)
 
 
 def fault_of(flown: Flown, tolerance_s: float) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from worker.events import EventOptions
     from worker.tools.bench.workload_file import Least, Pair
 
-_SHIPPED = Path(__file__).parent.parent.parent / "demo" / "queries.jsonl"
+QUERIES = Path(__file__).parent.parent.parent / "demo" / "queries.jsonl"
 # Of the shipped products' words: a BERT vocabulary makes this many tokens of each, and a pair has this many beside the
 # product's (a query of three words and the special tokens).
 _TOKENS_PER_WORD = 1.5
@@ -125,7 +125,7 @@ def _product(chance: random.Random, texts: list[list[str]], words: int) -> str:
 
 def _shipped() -> tuple[list[str], list[list[str]]]:
     """Return the shipped queries, and the words of each shipped product's attributes."""
-    events = [orjson.loads(line) for line in _SHIPPED.read_bytes().splitlines()]
+    events = [orjson.loads(line) for line in QUERIES.read_bytes().splitlines()]
     texts = [
         " ".join(" ".join(value) if isinstance(value, list) else str(value) for value in candidate["fields"].values())
         for event in events
