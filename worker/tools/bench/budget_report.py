@@ -34,16 +34,16 @@ def table(tallies: Tallies, capacity: float) -> Table:
         shown.add_column(name, no_wrap=True)
     for name in (
         "events",
-        "goodput /\ncapacity",
-        "scored /\noffered",
-        "in budget",
+        "goodput",
+        "scored",
+        "in\nbudget",
         *_OUTCOMES.values(),
         "met but\nlate",
-        "p50 ms",
+        "p50",
         "p99",
         "lost",
         "mis-\nlabelled",
-        "host,\nof cores",
+        "host",
     ):
         shown.add_column(name, justify="right")
     for (process, load, name), runs in tallies.items():
@@ -72,6 +72,11 @@ def tell(report: Report, tallies: Tallies, capacity: float, whole: Tally | None 
     `capacity` is in candidates a second; `whole` are the judged queries, each scored as a whole.
     """
     report.add_table(table(tallies, capacity))
+    report.note(
+        "goodput: candidates scored in lists whose result was read within its budget, a second, as a share of the capacity. "
+        "scored: of the candidates that were sent. host: share of the cores' time that all but the model took. p50 and "
+        "p99 in ms."
+    )
     if whole is not None:
         _tell_quality(report, tallies, whole)
     faults: Counter[str] = Counter()
