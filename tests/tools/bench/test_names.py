@@ -70,7 +70,9 @@ def _budget(report: Report) -> None:
 
 def _capacity(report: Report) -> None:
     found = Found(4.0, 8.0, 0.99, 0.9, 1.0, 100, (Trial(4.0, 99, 100),))
-    capacity_report.conclude(report, found, 10.0, CapacityOptions(traffic=9.0))
+    alone = lone.Lone(np.array([0.1]), np.array([0.05]), np.array([0.01]), {"decode": 0.1})
+    lone.tell(report, alone)
+    capacity_report.conclude(report, found, 10.0, alone, CapacityOptions(traffic=9.0))
 
 
 def _delivery(report: Report) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.tools.bench.arrivals import poisson
-from worker.tools.bench.rate_search import Trial, highest_rate, replicas_for, wilson
+from worker.tools.bench.rate_search import Trial, highest_rate, least_events, replicas_for, wilson
 
 
 class Limited:
@@ -93,3 +93,8 @@ def test_replicas_are_rounded_up_with_their_headroom() -> None:
     assert replicas_for(100, rate=50, headroom=0) == 2
     assert replicas_for(100, rate=50, headroom=0.3) == 3
     assert replicas_for(1, rate=50, headroom=0.3) == 1
+
+
+def test_so_many_good_events_show_a_share_and_one_fewer_does_not() -> None:
+    enough = least_events(0.99)
+    assert wilson(enough, enough)[0] >= 0.99 > wilson(enough - 1, enough - 1)[0]

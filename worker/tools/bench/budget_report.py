@@ -42,7 +42,7 @@ def table(tallies: Tallies, capacity: float) -> Table:
         "p50",
         "p99",
         "lost",
-        "mis-\nlabelled",
+        "untrue",
         "host",
     ):
         shown.add_column(name, justify="right")
@@ -73,9 +73,9 @@ def tell(report: Report, tallies: Tallies, capacity: float, whole: Tally | None 
     """
     report.add_table(table(tallies, capacity))
     report.note(
-        "goodput: candidates scored in lists whose result was read within its budget, a second, as a share of the capacity. "
-        "scored: of the candidates that were sent. host: share of the cores' time that all but the model took. p50 and "
-        "p99 in ms."
+        "goodput: candidates scored in lists whose result was read within its budget, a second, as a share of the "
+        "capacity. scored: of the candidates that were sent. untrue: results that say what is not so. host: share of "
+        "the cores' time that all but the model took. p50 and p99 in ms."
     )
     if whole is not None:
         _tell_quality(report, tallies, whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.tools.bench import contenders
+from worker.tools.bench import contenders, lone
 from worker.tools.bench.arrivals import poisson
 from worker.tools.bench.broker import bench_broker
 from worker.tools.bench.capacity_report import conclude
@@ -53,7 +54,7 @@ def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
     )
     report = Report("bench capacity", environment)
     maker = RequestMaker(InTurn(workload))
-    with ExitStack() as stack, progress(2 + options.repeat) as advance:
+    with ExitStack() as stack, progress(3 + options.repeat) as advance:
         advance("starting a broker and a worker")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-bench-")))
         broker = stack.enter_context(bench_broker(settings.kafka, os.environ))
@@ -63,10 +64,18 @@ def bench_capacity(settings: Settings, options: CapacityOptions) -> None:
         environment.add(**worker.build())
         advance("measuring at saturation", 1)
         saturation = _saturation(worker, maker, options)
+        advance("sending lists one at a time", 1)
+        alone = lone.measure(
+            worker.post,
+            [maker.request(options.candidates) for _ in range(options.lone_events)],
+            worker.worker.check,
+            np.random.default_rng(options.seed),
+        )
         advance("searching", 1)
         search = _Search(worker, maker, options, advance)
         found = highest_rate(search.run, ceiling=saturation * _ABOVE, share=options.share, runs=options.repeat)
-    conclude(report, found, saturation, options)
+    lone.tell(report, alone)
+    conclude(report, found, saturation, alone, options)
 
 
 def _saturation(worker: Contender, maker: RequestMaker, options: CapacityOptions) -> float:
@@ -97,5 +106,7 @@ class _Search:
         flown = fly(list(self._maker.plan(times, sizes, budgets)), self._worker.post, self._worker.worker.check)
         good = sum(each.in_budget and each.result["outcome"] == "reranked" for each in flown if each.result)
         trial = Trial(rate, good, len(flown))
-        self._advance(f"{rate:.1f} events/s: {trial.share:.1%} in budget", 1)
+        self._advance(f"{rate:.1f} events/s: {trial.share:.1%} whole and in budget", 1)
+        if not sys.stderr.isatty():  # a search takes minutes, also where no bar can be shown
+            print(f"{rate:.1f} events/s: {trial.share:.1%} of {trial.events} whole and in budget", file=sys.stderr)
         return trial

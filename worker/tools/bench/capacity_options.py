@@ -21,6 +21,7 @@ class CapacityOptions(ServedOptions):
     budget_ms: Annotated[float, Gt(0), Le(600_000), Doc("Latency budget of every event.")] = 500.0
     candidates: Annotated[int, Gt(0), Le(1000), Doc("Candidates of an event.")] = 20
     share: Annotated[float, Gt(0), Lt(1), Doc("Share of the events that must be in their budget.")] = 0.99
+    lone_events: Annotated[int, Gt(0), Doc("Lists that are sent one at a time first, for what one takes alone.")] = 60
     traffic: Annotated[
         float | None, Gt(0), Doc("Events a second that must be served; says how many replicas that takes.")
     ] = None

@@ -85,6 +85,11 @@ def wilson(good: int, events: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def least_events(share: float) -> int:
+    """Return how many events, all of them good, show at least this share with 95% (Wilson's interval)."""
+    return math.ceil(_Z95**2 * share / (1 - share))
+
+
 def replicas_for(traffic: float, rate: float, headroom: float) -> int:
     """Return ceil(traffic * (1 + headroom) / rate): replicas of this machine's size for `traffic` events a second.
 
