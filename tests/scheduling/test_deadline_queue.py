@@ -1,4 +1,4 @@
-"""What waits, by priority and turn."""
+"""What waits, in the order of its deadlines."""
 
 from __future__ import annotations
 
@@ -7,73 +7,102 @@ from typing import TYPE_CHECKING
 
 from tests import making
 from worker.ledger import Ledger
-from worker.scheduling.batch import Waiting
-from worker.scheduling.deadline_queue import Queues, turns
+from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 
 if TYPE_CHECKING:
     from worker.jobs import Job
 
 
-def _put(queues: Queues, job: Job, turn_s: float, priority: int = 0) -> None:
+def _put(queue: DeadlineQueue, job: Job, due_s: float, priority: float = 0) -> None:
     assert job.pairs is not None
-    tokens = job.pairs.offsets
-    queues.put(priority, Waiting(turn_s, len(queues), 0, job, turn_s, tokens, tokens))
+    tokens = job.pairs.offsets.astype(float)
+    effective_s, priority = min(due_s, job.inherited_deadline_s), max(priority, job.inherited_priority)
+    queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, tokens**2, least=1))
+    queue.inherit_deadline(job, effective_s, priority)
 
 
-def _order(queues: Queues, *, calm: bool = False) -> list[Job]:
-    """Take everything out in turn."""
-    taken = []
-    for queue in turns(queues.by_priority(), calm=calm):
-        taken.append(queue[0].job)
-        queues.pop(queue)
-    assert len(queues) == 0
-    return taken
+def _order(queue: DeadlineQueue) -> list[Job]:
+    queue.sort_in()
+    assert queue.column("effective_s").tolist() == [queued.effective_s for queued in queue.waiting]
+    return [queued.job for queued in queue.waiting]
 
 
-def test_turns_go_by_priority_and_within_one_by_time_and_arrival() -> None:
-    queues, jobs = Queues(), [making.job(1, offset=at) for at in range(4)]
-    for job, turn_s, priority in zip(jobs, (5, 3, 3, 9), (0, 0, 0, 1), strict=True):
-        _put(queues, job, turn_s, priority)
-    assert len(queues) == 4
-    assert _order(queues) == [jobs[3], jobs[1], jobs[2], jobs[0]]
-
-
-def test_while_all_can_be_in_time_the_earliest_goes_first_whatever_its_priority() -> None:
-    queues, low, high = Queues(), making.job(1), making.job(1, offset=1)
-    _put(queues, low, 3)
-    _put(queues, high, 9, priority=1)
-    assert _order(queues, calm=True) == [low, high]
-
-
-def test_what_must_be_published_first_is_hurried_up_to_one_that_is_early_enough() -> None:
-    queues, jobs = Queues(), [making.job(1, offset=at) for at in range(4)]
+def _line(count: int) -> list[Job]:
+    jobs = [making.job(1, offset=at) for at in range(count)]
     for before, after in itertools.pairwise(jobs):
         after.after = before
-    for job, turn_s in zip(jobs[:3], (20, 1, 10), strict=True):
-        _put(queues, job, turn_s)
-    queues.hurry(jobs[2], 5, priority=0)
-    assert _order(queues) == [jobs[1], jobs[2], jobs[0]]  # the first waits on: the second was early enough without it
+    return jobs
 
 
-def test_what_is_hurried_for_a_higher_priority_gets_it_too() -> None:
-    queues, first, other = Queues(), making.job(1), making.job(1, offset=1)
-    _put(queues, first, 9)
-    _put(queues, other, 3)
-    queues.hurry(first, 5, priority=1)
-    assert _order(queues) == [first, other]
-    queues.hurry(first, 1, priority=1)  # it waits no more
+def test_the_earliest_deadline_is_first_and_equal_ones_are_in_the_order_they_came() -> None:
+    queue, jobs = DeadlineQueue(), [making.job(1, offset=at) for at in range(5)]
+    for job, due_s in zip(jobs[:4], (5, 3, 3, 9), strict=True):
+        _put(queue, job, due_s)
+    assert _order(queue) == [jobs[1], jobs[2], jobs[0], jobs[3]]
+    _put(queue, jobs[4], 3)
+    assert _order(queue) == [jobs[1], jobs[2], jobs[4], jobs[0], jobs[3]]
+    assert len(queue) == 5
 
 
-def test_events_of_a_partition_that_is_given_up_are_swept_out_of_every_queue() -> None:
+def test_a_predecessor_that_waits_inherits_the_deadline_and_the_priority_of_a_follower() -> None:
+    queue, (first, second), other = DeadlineQueue(), _line(2), making.job(1)
+    _put(queue, first, 9)
+    _put(queue, other, 5)
+    _put(queue, second, 2, priority=3)
+    assert _order(queue) == [first, second, other]
+    assert queue.column("priority").tolist() == [3, 3, 0]
+    assert queue.column("due_s").tolist() == [9, 2, 5]
+
+
+def test_a_predecessor_that_comes_after_its_follower_inherits_its_deadline_too() -> None:
+    queue, (first, second), other = DeadlineQueue(), _line(2), making.job(1)
+    _put(queue, second, 2, priority=1)
+    _put(queue, other, 5)
+    _put(queue, first, 200)
+    assert set(_order(queue)[:2]) == {first, second}
+    assert queue.column("priority").tolist() == [1, 1, 0]
+
+
+def test_a_predecessor_inherits_the_deadline_of_a_follower_that_has_left_the_queue() -> None:
+    queue, (first, second), other = DeadlineQueue(), _line(2), making.job(1)
+    _put(queue, second, 2)
+    queue.sort_in()
+    assert queue.remove([0]) == [second]
+    _put(queue, other, 5)
+    _put(queue, first, 200)
+    assert _order(queue) == [first, other]
+
+
+def test_a_whole_line_inherits_and_no_further_than_one_that_is_early_enough() -> None:
+    queue, jobs = DeadlineQueue(), _line(4)
+    for job, due_s in zip(jobs, (20, 1, 10, 5), strict=True):
+        _put(queue, job, due_s)
+    # The second made the first one early; the fourth makes the third one so.
+    assert _order(queue) == [jobs[0], jobs[1], jobs[2], jobs[3]]
+    assert queue.column("effective_s").tolist() == [1, 1, 5, 5]
+
+
+def test_what_is_taken_in_part_stays_with_what_is_left_of_it() -> None:
+    queue, job = DeadlineQueue(), making.job(10, 10, 10)
+    _put(queue, job, 5)
+    queue.sort_in()
+    queue.advance(0, 2)
+    columns = ("tokens", "done_tokens", "next_tokens", "least_tokens")
+    assert [queue.column(name).tolist() for name in columns] == [[30], [20], [30], [10]]
+    assert queue.remove([0]) == [job]
+    assert len(queue) == 0
+
+
+def test_lists_of_a_partition_that_is_given_up_are_swept_out_in_place_or_not_sorted_in_yet() -> None:
     stays, goes = Ledger(), Ledger()
     for ledger in (stays, goes):
         ledger.assign([making.PARTITION])
-    queues = Queues()
-    kept = making.job(1, ledger=stays)
+    queue, kept = DeadlineQueue(), making.job(1, ledger=stays)
     gone = [making.job(1, offset=at, ledger=goes) for at in range(2)]
-    _put(queues, kept, 2)
-    _put(queues, gone[0], 1)
-    _put(queues, gone[1], 1, priority=1)
+    _put(queue, kept, 2)
+    _put(queue, gone[0], 1)
+    queue.sort_in()
+    _put(queue, gone[1], 3)
     goes.retire([making.PARTITION])
-    assert queues.sweep() == gone
-    assert _order(queues) == [kept]
+    assert queue.sweep() == gone
+    assert _order(queue) == [kept]
