@@ -41,6 +41,7 @@ class Ends:
 
     jobs: list[Job]
     finished_s: dict[Job, float] = field(default_factory=dict)
+    batch_pairs: list[int] = field(default_factory=list)
 
     def share(self, *, whole: bool = False) -> float:
         """Return the share of events that ended in their budget, of those scored as a whole where asked for."""
@@ -87,12 +88,12 @@ def traffic(
     return jobs
 
 
-def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1) -> Ends:
+def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1, batch_tokens: int = 16_384) -> Ends:
     """Let the jobs arrive, and the device work through what the scheduler gives it."""
     chance = np.random.default_rng(seed)
     warm_up = [Load(n * length, n * length**2) for n in (1, 8, 32) for length in (16, 64, 128)]
     costs = CostModel(CostOptions(), [(load, device.seconds(load) * device.warmed_up_at) for load in warm_up])
-    scheduler = Scheduler(limits, 16_384, costs)
+    scheduler = Scheduler(limits, batch_tokens, costs)
     ends, now_s, arrived = Ends(jobs), 0.0, 0
     while len(ends.finished_s) < len(jobs):
         while arrived < len(jobs) and jobs[arrived].created_s <= now_s:
@@ -111,6 +112,8 @@ def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1) 
         took_s = device.seconds(load) * device.slowness_at(now_s) * chance.lognormal(0, device.noise)
         now_s += took_s
         costs.observe(load, took_s, now_s)
+        if dispatch.batch:
+            ends.batch_pairs.append(sum(stop - start for _, start, stop in dispatch.batch))
         for job, start, stop in dispatch.batch:
             assert start < stop <= job.limit
             job.unscored -= stop - start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,7 @@ from tests import making
 from tests.scheduling.per_token import PER_TOKEN, scheduler_of
 from worker.jobs import Slice
 from worker.ledger import Ledger
-from worker.scheduling.cost_model import Load
+from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
 
 if TYPE_CHECKING:
@@ -48,11 +50,10 @@ def test_a_lower_priority_goes_first_by_its_deadline_while_all_can_be_met() -> N
     assert scheduler_of(plain, urgent).next_batch(0) == _dispatch([(plain, 0, 1)], "deadline", [])
 
 
-def test_a_lower_priority_does_not_make_a_higher_one_late() -> None:
+def test_a_lower_priority_does_not_make_a_higher_one_late_and_leaves_at_once() -> None:
     plain, urgent = making.job(10, deadline_s=15), making.job(10, deadline_s=16, priority=1)
     scheduler = scheduler_of(plain, urgent, on_overload="passthrough")
-    assert scheduler.next_batch(0) == _dispatch([(urgent, 0, 1)], "deadline", [])
-    assert scheduler.next_batch(10).passed == [plain]
+    assert scheduler.next_batch(0) == _dispatch([(urgent, 0, 1)], "drained", [plain])
 
 
 @pytest.mark.parametrize("policy", ["partial", "passthrough"])
@@ -70,15 +71,14 @@ def test_what_is_scored_late_by_policy_counts_against_a_lower_priority() -> None
     assert scheduler_of(plain, late, on_overload="score").next_batch(0).batch[0].job is late
 
 
-def test_an_event_that_must_be_published_first_takes_the_turn_of_the_one_behind_it_but_is_degraded_by_its_own() -> None:
+def test_an_event_that_must_be_published_first_takes_the_turn_of_the_one_behind_it() -> None:
     loose, between = making.job(10, deadline_s=900), making.job(10, deadline_s=500)
     tight = making.job(10, deadline_s=15)
     tight.after = loose
     scheduler = scheduler_of(loose, between, tight)
-    assert [job for job, *_ in scheduler.next_batch(0).batch] == [loose]  # with it the tight one would be late
-    # The tight one cannot be met any more, and the other one is as it was.
-    assert scheduler.next_batch(10) == _dispatch([(between, 0, 1)], "drained", [tight])
-    assert loose.shed is None
+    # With the first one before it the tight one cannot be met; it leaves at once, and is published behind it.
+    assert scheduler.next_batch(0) == _dispatch([(loose, 0, 1)], "deadline", [tight])
+    assert scheduler.next_batch(10).batch == [(between, 0, 1)]
 
 
 def test_a_whole_line_of_events_is_hurried_for_the_last_one_and_no_further_than_needed() -> None:
@@ -96,13 +96,13 @@ def test_pairs_are_scored_for_their_time_alone_while_everything_is_let_go() -> N
     scheduler = scheduler_of(on_overload="passthrough")
     probes = []
     for number in range(100):
-        job = making.job(*[100] * 3, deadline_s=0, offset=number)
-        scheduler.add(job)
-        batch, _, passed, load, probe = scheduler.next_batch(number / 100)
-        assert (batch, passed) == ([], [job])
+        jobs = [making.job(*[100] * 3, deadline_s=0, offset=2 * number + more) for more in range(2)]
+        scheduler.add(jobs[0])
+        batch, _, passed, load, probe = scheduler.next_batch(number / 128)
+        assert (batch, passed) == ([], [jobs[0]])
         assert load == (Load(0, 0) if probe is None else Load(200, 20_000))
         probes += [(number, probe.start, probe.stop)] if probe else []
-    assert probes == [(0, 0, 2), (25, 0, 2), (50, 0, 2), (75, 0, 2)]
+    assert probes == [(number, 0, 2) for number in range(0, 100, 7)]  # the device stands idle
 
 
 def test_a_batch_is_not_made_so_large_that_an_event_in_it_is_late() -> None:
@@ -112,11 +112,22 @@ def test_a_batch_is_not_made_so_large_that_an_event_in_it_is_late() -> None:
     assert scheduler.next_batch(10) == _dispatch([(loose, 0, 1)], "drained", [])
 
 
-def test_the_margin_for_publishing_is_kept_free() -> None:
+def test_the_margin_for_publishing_is_kept_free_up_to_half_of_the_budget() -> None:
     scheduler = Scheduler(BatchLimits(publish_margin_ms=6000, on_overload="passthrough"), 1000, PER_TOKEN)
-    job = making.job(10, deadline_s=15)
+    job, short = making.job(10, deadline_s=15), making.job(5, deadline_s=11)
     scheduler.add(job)
     assert scheduler.next_batch(0).passed == [job]
+    scheduler.add(short, publishing_s=3600)
+    assert scheduler.next_batch(0).batch == [(short, 0, 1)]
+
+
+def test_a_batch_is_no_longer_than_half_of_a_short_budget() -> None:
+    costs = CostModel(CostOptions(), [(Load(tokens, 0), 1 + float(tokens)) for tokens in (1, 10, 100)])
+    scheduler = Scheduler(BatchLimits(publish_margin_ms=0), 1000, costs)
+    jobs = [making.job(10, deadline_s=100 if number < 2 else 9000, offset=number) for number in range(25)]
+    for job in jobs:
+        scheduler.add(job)
+    assert len(scheduler.next_batch(0).batch) == 4  # 49 of 100 s
 
 
 def test_an_event_larger_than_the_budget_is_split_and_goes_on_first() -> None:
@@ -137,8 +148,19 @@ def test_a_pair_longer_than_the_budget_travels_alone() -> None:
 
 def test_partial_scores_as_many_of_the_first_candidates_as_fit() -> None:
     job = making.job(10, 10, 10, 10, deadline_s=25)
-    assert scheduler_of(job, on_overload="partial").next_batch(0) == _dispatch([(job, 0, 2)], "drained", [])
-    assert (job.limit, job.unscored, job.shed) == (2, 2, "no_time")
+    scheduler = scheduler_of(job, on_overload="partial")
+    assert scheduler.next_batch(0) == _dispatch([(job, 0, 2)], "deadline", [])
+    job.unscored -= 2
+    assert scheduler.next_batch(20).passed == [job]
+    assert (job.limit, job.unscored, job.shed) == (2, 0, "no_time")
+
+
+def test_what_was_cut_goes_on_where_time_is_left_after_all() -> None:
+    job = making.job(10, 10, 10, 10, deadline_s=25)
+    scheduler = scheduler_of(job, on_overload="partial")
+    assert scheduler.next_batch(0).batch == [(job, 0, 2)]
+    assert scheduler.next_batch(4).batch == [(job, 2, 4)]  # the device was five times as fast
+    assert job.shed is None
 
 
 def test_an_event_of_which_not_one_candidate_fits_passes_through_and_the_next_one_is_scored() -> None:
@@ -207,3 +229,87 @@ def test_the_token_budget_is_the_one_that_was_set_or_follows_the_device() -> Non
 def test_an_event_that_has_time_enough_alone_is_never_degraded_on_an_idle_device(policy: str) -> None:
     job = making.job(10, 10, deadline_s=20.1)
     assert scheduler_of(job, on_overload=policy).next_batch(0).batch == [(job, 0, 2)]
+
+
+def test_in_overload_every_list_is_cut_to_the_same_share() -> None:
+    jobs = [making.job(*[10] * 20, deadline_s=1000, offset=number) for number in range(10)]
+    scheduler = scheduler_of(*jobs, budget=200)
+    now_s = 0.0
+    while len(scheduler):
+        dispatch = scheduler.next_batch(now_s)
+        for job, start, stop in dispatch.batch:
+            job.unscored -= stop - start
+        now_s += dispatch.load.tokens if dispatch.batch else 0
+    assert {job.limit for job in jobs} == {10}
+    assert now_s <= 1000
+
+
+@pytest.mark.parametrize(("top_k", "limits"), [(None, [5, 5]), (8, [8, 2]), (40, [9, 1])])
+def test_a_list_is_cut_no_shorter_than_its_top_k_where_that_is_possible(top_k: int | None, limits: list[int]) -> None:
+    asking, other = (making.job(*[10] * 10, deadline_s=100, offset=number) for number in range(2))
+    assert asking.request is not None
+    asking.request = replace(asking.request, top_k=top_k)
+    scheduler = scheduler_of(asking, other)
+    batch = {job: stop for job, _, stop in scheduler.next_batch(0).batch}
+    assert [batch[asking], batch[other]] == limits
+
+
+def test_lists_of_long_texts_are_cut_to_the_same_share_as_lists_of_short_ones() -> None:
+    long, short = making.job(*[100] * 10, deadline_s=550), making.job(*[10] * 10, deadline_s=550, offset=1)
+    assert [stop for *_, stop in scheduler_of(long, short, budget=2000).next_batch(0).batch] == [5, 5]
+
+
+def test_within_a_list_the_share_is_of_the_tokens() -> None:
+    jobs = [making.job(*[10] * 10, *[100] * 9, deadline_s=1000, offset=number) for number in range(2)]
+    assert [stop for *_, stop in scheduler_of(*jobs, budget=3000).next_batch(0).batch] == [14, 14]
+
+
+def test_a_list_with_little_time_has_a_batch_of_its_own_only_while_it_holds_up_nothing_else() -> None:
+    costs = CostModel(CostOptions(), [(Load(tokens, 0), 1 + float(tokens)) for tokens in (1, 10, 100)])
+
+    def waiting(others: int) -> tuple[Job, Dispatch]:
+        scheduler = Scheduler(BatchLimits(publish_margin_ms=0), 100, costs)
+        urgent = making.job(5, deadline_s=8)
+        scheduler.add(urgent)
+        for number in range(others):
+            scheduler.add(making.job(*[10] * 10, deadline_s=1000, offset=number + 1))
+        return urgent, scheduler.next_batch(0)
+
+    urgent, calm = waiting(others=2)
+    assert calm.batch == [(urgent, 0, 1)]
+    urgent, busy = waiting(others=20)
+    assert busy.passed == [urgent]
+    assert busy.load.tokens == 100
+
+
+def test_the_newest_goes_first_where_that_is_asked_for_and_nothing_is_degraded() -> None:
+    jobs = [making.job(10, deadline_s=0, offset=number) for number in range(3)]
+    scheduler = scheduler_of(*jobs, schedule="lifo", budget=10)
+    assert [scheduler.next_batch(99).batch[0].job for _ in jobs] == jobs[::-1]
+
+
+def test_a_list_of_which_a_part_was_not_tokenized_has_the_share_of_all_its_candidates() -> None:
+    whole, part = making.job(*[10] * 20, deadline_s=200), making.job(*[10] * 12, deadline_s=200, offset=1)
+    part.leave_out(8)
+    assert [stop for *_, stop in scheduler_of(whole, part).next_batch(0).batch] == [10, 10]
+
+
+@pytest.mark.parametrize("waiting", [1_000, 16_000])
+def test_choosing_a_batch_touches_no_more_lists_the_more_of_them_wait(waiting: int) -> None:
+    chance = np.random.default_rng(1)
+    scheduler = scheduler_of(budget=1000)
+    for number in range(waiting):
+        scheduler.add(making.job(10, 10, deadline_s=1e6 + number, offset=number, priority=int(chance.integers(2))))
+    scheduler.next_batch(0)
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        assert len(scheduler.next_batch(0).batch) == 50
+    finally:
+        sys.setprofile(None)
+    assert calls < 6_000

@@ -7,7 +7,7 @@ from collections import deque
 
 
 class OfferedLoad:
-    """Work that arrived in the last seconds, over their length; older work is forgotten exponentially.
+    """Work that arrived in the last ten seconds, about, over their length; older work is forgotten exponentially.
 
     A queue alone cannot tell a burst, which the next quiet second makes good, from overload, which goes on.
     """
@@ -25,10 +25,13 @@ class OfferedLoad:
         self._tokens += tokens
         self._squares += squares
 
-    def measure(self, now_s: float, per_token_s: float, per_square_s: float) -> float:
-        """Return the seconds of work that arrived in a second, until now; infinite before any time has passed."""
+    def measure(self, now_s: float, per_token_s: float, per_square_s: float, longest_s: float = 0.0) -> float:
+        """Return the seconds of work that arrived in a second, until now; infinite before any time has passed.
+
+        `longest_s` is the longest time that a waiting list has left: what came within that still counts.
+        """
         passed_s = max(0.0, now_s - self._last_s) if self._last_s > -math.inf else 0.0
-        kept = math.exp(-passed_s / self._MEMORY_S)
+        kept = math.exp(-passed_s / max(self._MEMORY_S, longest_s))
         # What came since the last look is as recent as the time since then.
         self._tokens, self._squares, self._length_s = self._tokens * kept, self._squares * kept, self._length_s * kept
         self._length_s += passed_s
@@ -38,7 +41,7 @@ class OfferedLoad:
 
 
 class ShortBudgets:
-    """The budget that 5% of the last lists are below, in seconds: infinite before the first."""
+    """The budget that 5% of the last lists are below, in seconds; infinite before 20 have come."""
 
     _KEPT = 200
     _UPDATE_EVERY = 20
@@ -52,6 +55,6 @@ class ShortBudgets:
         """Note a list."""
         self._last.append(budget_s)
         self._arrived += 1
-        if self._arrived % self._UPDATE_EVERY == 0 or self._arrived < self._UPDATE_EVERY:
+        if self._arrived % self._UPDATE_EVERY == 0:
             ordered = sorted(self._last)
             self.low_s = ordered[len(ordered) // 20]

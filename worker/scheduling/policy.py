@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 OnOverload = Literal["partial", "passthrough", "score"]
 
 _OVERLOADED = 1.1  # offered load above which it is not a burst that the next quiet second makes good
+_BURST = 0.55  # of each list at least has time in a burst; with less there is no way back, and all are cut evenly
 _LEAST_MORE = 0.1  # of a list: less than this is not worth another turn, once its share is scored
 _MOST_LET_GO = 64  # lists that one call decides to let go; the others can wait for the next
 _NOTHING_S = 1e-12
@@ -134,16 +135,23 @@ class Policy:
 
     def _degrade(self, waiting: Waiting, pace: Pace) -> Choice:
         """Return what is left of lists that cannot all be in time as a whole."""
-        gone = self._let_go(waiting, pace) if self._on_overload == "passthrough" or not self._is_overloaded else []
         if self._on_overload == "passthrough":
+            gone = self._let_go(waiting, pace)
             return Choice(np.delete(np.arange(len(waiting.slack_s)), gone), is_degraded=True, let_go=gone)
-        # In a burst as many lists as possible are scored as a whole, and come before the others of their priority.
-        levels = 2 * waiting.priority + 1
-        levels[gone] -= 1
+        targets_s = self._targets(waiting, pace, waiting.priority)
+        if not self._is_overloaded and (targets_s >= _BURST * waiting.whole_s).all():
+            # As many lists as possible are scored as a whole, and come before the others of their priority.
+            levels = 2 * waiting.priority + 1
+            levels[self._let_go(waiting, pace)] -= 1
+            targets_s = self._targets(waiting, pace, levels)
+        return self._cut(waiting, targets_s)
+
+    @staticmethod
+    def _targets(waiting: Waiting, pace: Pace, levels: np.ndarray) -> np.ndarray:
         room_s = pace.room(waiting.slack_s, waiting.left_s)
         is_too_large = waiting.left_s > waiting.slack_s - pace.fixed_s
         columns = waiting.whole_s, waiting.done_s, waiting.least_s
-        return self._cut(waiting, targets(room_s, *columns, priority=levels, is_too_large=is_too_large))
+        return targets(room_s, *columns, priority=levels, is_too_large=is_too_large)
 
     def _let_go(self, waiting: Waiting, pace: Pace) -> list[int]:
         may_go = waiting.done_s == 0

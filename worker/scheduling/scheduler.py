@@ -211,8 +211,12 @@ class Scheduler:
             needed_s = np.maximum(needed_s, fixed_s + whole_s - done_s)
         slack_s = column("due_s") - now_s
         waiting = Waiting(slack_s, whole_s, done_s, least_s, needed_s, column("priority"))
-        offered = self._offered.measure(now_s, slowed * expected.per_token, slowed * expected.per_square)
-        longest_s = max(_LEAST_EFFICIENT * fixed_s, _MOST_OF_BUDGET * self._budgets.low_s)
+        offered = self._offered.measure(
+            now_s, slowed * expected.per_token, slowed * expected.per_square, float(slack_s.max())
+        )
+        longest_s = math.inf
+        if self._policy != "score":
+            longest_s = max(_LEAST_EFFICIENT * fixed_s, _MOST_OF_BUDGET * self._budgets.low_s)
         efficient_s = min(full_s, max(_EFFICIENT * fixed_s, _HALF * full_s), longest_s) if fixed_s else 0.0
         caution = self._costs.caution
         self._batch_tokens = max(1, int(self._budget * min(1.0, longest_s / full_s))) if full_s else self._budget
