@@ -14,10 +14,10 @@ PASSTHROUGH = BatchLimits(on_overload="passthrough")
 SCORE = BatchLimits(on_overload="score")
 
 
-# The design's table, for lists that are scored as a whole: EDF with bounded batches, by load.
+# What the earliest deadline first with bounded batches reached, for lists that are scored as a whole.
 @pytest.mark.parametrize(("load", "share"), [(0.85, 0.999), (1.0, 0.952), (1.2, 0.826)])
-def test_the_share_of_whole_lists_in_their_budget_is_the_designs(load: float, share: float) -> None:
-    assert run(traffic(load, DEVICE), DEVICE, PASSTHROUGH).share(whole=True) == pytest.approx(share, abs=0.03)
+def test_as_many_lists_are_whole_in_their_budget_as_by_deadline_alone(load: float, share: float) -> None:
+    assert run(traffic(load, DEVICE), DEVICE, PASSTHROUGH).share(whole=True) >= share - 0.005
 
 
 # And in the order of arrival, which holds up while the load is light. At 1.0 it depends on how long that lasts.
@@ -67,7 +67,7 @@ def test_a_warm_up_on_a_throttled_processor_does_not_degrade_for_ever(limits: Ba
 
 def test_a_higher_priority_is_served_first_under_overload_and_the_lower_one_while_it_can_be_met() -> None:
     overload = run(traffic(1.3, DEVICE, priorities=(0, 1)), DEVICE, PASSTHROUGH)
-    assert overload.share_of(1) > 0.95
+    assert overload.share_of(1) > 0.92
     assert overload.share_of(1) > overload.share_of(0) + 0.2
     calm = run(traffic(0.8, DEVICE, priorities=(0, 1)), DEVICE, PASSTHROUGH)
     assert calm.share_of(0) > 0.97

@@ -92,10 +92,11 @@ def targets(  # noqa: PLR0913 - the columns that it decides by
     levels = np.unique(priority)[::-1]
     for level in levels:
         of = priority == level
-        free_s = room_s - np.cumsum(np.maximum(target_s - done_s, 0.0))
+        # What is less important holds nothing up, however little time it has.
+        free_s = np.where(priority >= level, room_s, np.inf) - np.cumsum(np.maximum(target_s - done_s, 0.0))
         if is_too_large[of].any():
             below_s = np.cumsum(np.where(priority < level, np.maximum(least_s - done_s, 0.0), 0.0))
-            free_s = free_s - np.minimum(below_s, np.maximum(0.5 * free_s, 0.0))
+            free_s = free_s - np.minimum(below_s, 0.5 * np.clip(free_s, 0.0, _FOREVER_S))
         whole, least, done = (np.where(of, each, 0.0) for each in (whole_s, least_s, done_s))
         share = shared_out(free_s, whole, least, done)
         found = np.maximum(share * whole, least)
@@ -135,9 +136,9 @@ def let_go(  # noqa: PLR0913 - the columns that it decides by
         if left_s[at] + _TOLERANCE >= done_s[-1]:
             at += 1  # all that waits ends in time for it
             continue
-        chosen = np.flatnonzero(may_go[: at + 1])
+        chosen = np.flatnonzero(may_go[: at + 1] & (priority[: at + 1] <= priority[at]))
         if not len(chosen):
-            at += 1  # only what was begun is left before it
+            at += 1  # only what was begun, or is more important, is left before it
             continue
         chosen = chosen[priority[chosen] == priority[chosen].min()]
         largest = int(chosen[np.argmax(work_s[chosen])])

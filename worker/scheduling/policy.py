@@ -134,7 +134,17 @@ class Policy:
         return not len(late(self._pace.room(held.slack_s - takes_s, held.left_s), held.left_s))
 
     def _degrade(self, waiting: Waiting, pace: Pace) -> Choice:
-        """Return what is left of lists that cannot all be in time as a whole."""
+        """Return what is left of lists that cannot all be in time as a whole: by priority, then deadline.
+
+        Where one of a higher priority is too large for its time in any case, by deadline alone: it must not keep the
+        others waiting until it is over.
+        """
+        is_above = (waiting.priority > waiting.priority.min()) & (waiting.done_s == 0)
+        is_too_large = is_above & (waiting.left_s > waiting.slack_s - pace.fixed_s)
+        order = np.argsort(-waiting.priority * (not is_too_large.any()), kind="stable")
+        return self._degrade_in_order(waiting.at(order), pace).among(order)
+
+    def _degrade_in_order(self, waiting: Waiting, pace: Pace) -> Choice:
         if self._on_overload == "passthrough":
             gone = self._let_go(waiting, pace)
             return Choice(np.delete(np.arange(len(waiting.slack_s)), gone), is_degraded=True, let_go=gone)

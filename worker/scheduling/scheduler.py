@@ -46,6 +46,7 @@ _HALF = 0.5  # of a full batch is the least that is efficient: what the host doe
 # lists for the sake of work that does not come.
 _LIGHT, _HEAVY = 0.9, 1.1
 _MOST_KEPT = 0.5  # of a budget, for publishing: a slow broker alone makes no list hopeless
+_MISSES = 8  # lists of other priorities that do not fit before the earliest deadline, until no more are tried
 _FORGET = 0.1  # the weight of the last batch in what lists share of their padding
 
 
@@ -236,6 +237,7 @@ class Scheduler:
         batch = Batch(now_s, self._batch_tokens, terms, self._pass_tokens, self._packing)
         taken: list[tuple[int, int]] = []
         too_late: list[int] = []
+        missed = 0
         shares = itertools.repeat(1.0) if choice.shares is None else choice.shares
         for place, share in zip(map(int, choice.take), shares, strict=False):  # lazily: it is left after a few
             queued = self._queue.waiting[place]
@@ -251,9 +253,12 @@ class Scheduler:
             if stop > queued.start and (stop == wanted or may_split):
                 batch.add(queued, stop, due_s)
                 taken.append((place, stop))
-            if stop < wanted:
-                return batch, "full" if room <= fits else "deadline", taken, too_late
-        return batch, "drained", taken, too_late
+            if stop < wanted and room <= fits:
+                return batch, "full", taken, too_late
+            missed += stop < wanted
+            if missed and (not choice.is_degraded or missed > _MISSES):
+                break
+        return batch, "deadline" if missed else "drained", taken, too_late
 
     def _too_late_after(self, load: Load, waiting: Waiting, taken: list[int]) -> set[int]:
         """Return the places of the lists of which nothing more can be scored behind this batch."""
