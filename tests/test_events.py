@@ -6,7 +6,7 @@ import pytest
 
 from tests.make_events import DECODER, decode, encode, event, nested, record
 from worker.contract import load_schema
-from worker.events import EventOptions
+from worker.events import Decoder, EventOptions
 from worker.jobs import Request
 
 
@@ -84,6 +84,17 @@ def test_fields_are_joined_in_the_configured_order() -> None:
     fields = {"color": "red", "title": "Lamp", "brand": "Lux"}
     assert text_of(fields) == "Lamp Lux red"
     assert text_of(fields, product_fields=("color", "title"), field_separator=" | ") == "red | Lamp"
+
+
+def test_the_option_goes_before_the_models_own_fields_and_those_before_the_usual_ones() -> None:
+    value = orjson.dumps(event(candidates=[{"id": "a", "fields": {"color": "red", "title": "Lamp", "brand": "Lux"}}]))
+
+    def read(options: EventOptions, *of_model: str) -> Any:
+        return Decoder(options, of_model or None).decode(record(value)).texts
+
+    assert read(EventOptions()) == ["Lamp Lux red"]
+    assert read(EventOptions(), "title") == ["Lamp"]
+    assert read(EventOptions(product_fields=("brand",)), "title") == ["Lux"]
 
 
 def test_fields_that_are_missing_or_blank_leave_no_gap() -> None:

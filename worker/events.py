@@ -22,6 +22,9 @@ REASONS = (
     *("schema", "duplicate_ids", "text_too_long", "no_text"),
 )
 
+# For a model that names none of its own, as the reference model does not.
+USUAL_PRODUCT_FIELDS = ("title", "brand", "color", "bullet_points", "description")
+
 _BOM = b"\xef\xbb\xbf"
 _TOO_DEEP = "expected at most 250 levels of nesting, got more"  # orjson writes 254 and reads 1,024
 _NEAR = 20  # characters of a broken document in the error
@@ -32,10 +35,13 @@ class EventOptions:
     """What the worker accepts as an event, and how it makes the text of a candidate."""
 
     product_fields: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         MinLen(1),
-        Doc("Attributes of a candidate that make up its text, in this order; others are ignored."),
-    ] = ("title", "brand", "color", "bullet_points", "description")
+        Doc(
+            "Attributes of a candidate that make up its text, in this order; others are ignored. If not given, those "
+            f"that the model's config.json names as product_fields, or else {','.join(USUAL_PRODUCT_FIELDS)}."
+        ),
+    ] = None
     field_separator: Annotated[str, Doc("What stands between two attributes in a candidate's text.")] = " "
     max_candidates: Annotated[
         int, Ge(1), Le(1000), Doc("Most candidates in an event; one with more becomes a dead letter.")
@@ -64,14 +70,23 @@ class InvalidEvent(Exception):  # noqa: N818  # it is the event that is invalid;
         self.path = path
 
 
-class Decoder:
-    """Turns records into requests, by the request schema with the limits of the options."""
+def product_fields(options: EventOptions, of_model: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the attributes that make up a candidate's text, given those that the model names, if it names any."""
+    return options.product_fields or of_model or USUAL_PRODUCT_FIELDS
 
-    def __init__(self, options: EventOptions) -> None:
+
+class Decoder:
+    """Turns records into requests, by the request schema with the limits of the options.
+
+    `model_fields` are the attributes that the model names as its own, if it names any.
+    """
+
+    def __init__(self, options: EventOptions, model_fields: tuple[str, ...] | None = None) -> None:
         schema = load_schema("rerank-request.v1.json")
         schema["properties"]["candidates"]["maxItems"] = options.max_candidates
         self._contract = Contract(schema)
         self._options = options
+        self._product_fields = product_fields(options, model_fields)
 
     def decode(self, record: Record) -> Request:
         """Return the valid request in a record, or raise InvalidEvent and nothing else."""
@@ -123,14 +138,14 @@ class Decoder:
             source = "fields" if candidates[at].get("text") is None else "text"
             raise _too_long(limit, longest, path_text(("candidates", at, source)))
         if not any(map(str.strip, texts)):
-            names = ", ".join(self._options.product_fields)
+            names = ", ".join(self._product_fields)
             message = f"expected text in at least one, got none in {len(texts)}; attributes that are read: {names}"
             raise InvalidEvent("no_text", message, "candidates")
         return texts
 
     def _join(self, fields: dict[str, Any]) -> str:
         parts: list[str] = []
-        for name in self._options.product_fields:
+        for name in self._product_fields:
             value = fields.get(name)
             if isinstance(value, str):
                 parts.append(value.strip())

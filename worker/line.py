@@ -95,7 +95,7 @@ class Line:
         publishing: Channel[Job] = Channel()
 
         def tokenize() -> None:
-            decoder = Decoder(settings.events)
+            decoder = Decoder(settings.events, model.product_fields)
             budget_ms = settings.events.default_budget_ms
             stage = Tokenize(
                 decoder,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from worker import __version__
+from worker.events import product_fields
 from worker.scheduling.cost_model import CostModel
 
 if TYPE_CHECKING:
@@ -37,5 +38,6 @@ def _load(settings: Settings, metrics: Metrics) -> tuple[CrossEncoder, CostModel
         metrics.model.show_gpu(model.device, gpu.utilization, gpu.memory_used, gpu.memory_total)
     costs = CostModel(settings.costs, [(each.load, each.seconds) for each in model.warm_up()])
     metrics.model.name_build(__version__, model.name, model.device, model.dtype)
-    log.info("model warm", extra={"event": "model_warm"})
+    reads = product_fields(settings.events, model.product_fields)
+    log.info("model warm", extra={"event": "model_warm", "product_fields": reads})
     return model, costs

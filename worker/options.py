@@ -40,15 +40,19 @@ class Option:
     @property
     def is_list(self) -> bool:
         """Whether it takes several values, written with commas."""
-        return typing.get_origin(self.type) is tuple
+        return any(typing.get_origin(kind) is tuple for kind in self._kinds)
 
     @property
     def choices(self) -> tuple[str, ...]:
         """What it may be, where that is a fixed list."""
-        kinds = typing.get_args(self.type) if isinstance(self.type, types.UnionType) else (self.type,)
         return tuple(
-            word for kind in kinds if typing.get_origin(kind) is typing.Literal for word in typing.get_args(kind)
+            word for kind in self._kinds if typing.get_origin(kind) is typing.Literal for word in typing.get_args(kind)
         )
+
+    @property
+    def _kinds(self) -> tuple[Any, ...]:
+        """The types it may have, of which None is one where it may be left unset."""
+        return typing.get_args(self.type) if isinstance(self.type, types.UnionType) else (self.type,)
 
 
 def options(groups: Mapping[str, type]) -> list[Option]:

@@ -86,5 +86,15 @@ def test_the_scores_are_bm25_over_the_whole_catalogue() -> None:
         assert max(unlisted) <= event["candidates"][-1]["score"] + 1e-4
 
 
+def test_the_title_scores_are_bm25_over_the_titles_of_the_whole_catalogue() -> None:
+    bm25 = pytest.importorskip("rank_bm25")
+    products = catalogue()
+    index = bm25.BM25Okapi([words(fields["title"]) for fields in products.values()])
+    for event in EVENTS:
+        scores = dict(zip(products, index.get_scores(words(event["query"])), strict=True))
+        for product in event["candidates"]:
+            assert product["title_score"] == pytest.approx(scores[product["id"]], abs=1e-9)
+
+
 def test_the_file_is_small_enough_for_a_repository() -> None:
     assert QUERIES.stat().st_size < 900_000

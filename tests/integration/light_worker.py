@@ -91,7 +91,7 @@ class _Flight:
 
 class _Model:
     name, activation, device, overlaps = ModelName("light", "1"), "sigmoid", "cpu", False
-    cache, score_cache = TokenCache(0), None
+    cache, score_cache, product_fields = TokenCache(0), None, None
 
     def pair_encoder(self) -> Encoder:
         return Encoder()

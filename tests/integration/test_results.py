@@ -124,3 +124,19 @@ def test_only_the_scorer_keeps_threads_to_compute_with(line: Line) -> None:
         assert worker.stop() == 0
     # The scorer's, and as many of a pool that torch makes for itself and that always sleeps here.
     assert threads[1] - threads[0] == 2 * (4 - 1)
+
+
+def test_a_plain_run_gives_the_shipped_model_the_titles_that_it_was_trained_on(line: Line) -> None:
+    line.start(dtype="float32")
+    fields = {"title": "20-volt cordless drill/driver kit", "brand": "Torvald", "color": "green"}
+    request = {
+        "request_id": "r1",
+        "query": "cordless drill",
+        "budget_ms": 600_000,
+        "candidates": [{"id": "fields", "fields": fields}, {"id": "text", "text": fields["title"]}],
+    }
+    line.publish([request])
+    [result] = line.read(line.results, 1)
+    first, second = json.loads(result.value)["ranking"]
+    assert first["logit"] == pytest.approx(second["logit"], abs=1e-5)
+    assert first["logit"] == pytest.approx(2.57, abs=0.005)  # what the README shows

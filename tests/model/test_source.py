@@ -46,6 +46,27 @@ def test_a_folder_is_named_by_its_name_and_a_digest_of_its_files(copy: Path) -> 
         assert find_source(str(copy), None).name.revision != before
 
 
+def name_fields(folder: Path, fields: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"product_fields": fields}))
+
+
+def test_a_model_may_name_the_product_fields_that_it_reads(copy: Path) -> None:
+    assert find_source(str(copy), None).product_fields is None
+    assert load(copy).product_fields is None
+    name_fields(copy, ["title", "brand"])
+    assert find_source(str(copy), None).product_fields == ("title", "brand")
+    assert load(copy).product_fields == ("title", "brand")
+
+
+@pytest.mark.parametrize("fields", ["title", [], [1], {"title": 1}])
+def test_product_fields_that_are_no_names_are_refused(copy: Path, fields: object) -> None:
+    name_fields(copy, fields)
+    with pytest.raises(StopError, match=r"config\.json: product_fields: expected a list of attributes") as stopped:
+        load(copy)
+    assert stopped.value.code is Exit.MODEL
+
+
 def test_a_folder_may_be_given_a_revision(copy: Path) -> None:
     assert find_source(str(copy), "v3").name == ("copy", "v3")
 

@@ -9,8 +9,12 @@ import pytest
 from rich.console import Console
 
 from worker.tools import figures
+from worker.tools.demo import easy_rate
+from worker.tools.demo_queries import JudgedLists
 from worker.tools.demo_report import show_figures, troubles
 from worker.tools.round_trips import Round, Trip
+
+LISTS = JudgedLists([], "BM25 over titles", "the model over titles")
 
 
 def trip(number: int, *, took_s: float | None = 0.1, order: tuple[int, ...] = (0, 1), **result: Any) -> Trip:
@@ -49,6 +53,13 @@ def printed(table: object) -> dict[str, str]:
         elif shown:  # a cell of several lines
             shown[next(reversed(shown))] += f"\n{value.strip()}"
     return shown
+
+
+def said(name: str, *trips: Trip) -> str:
+    console = Console(width=100)
+    with console.capture() as capture:
+        show_figures(console, {name: Round(list(trips))}, LISTS, default_budget_ms=1000)
+    return " ".join(capture.get().split())
 
 
 def quality(*trips: Trip) -> tuple[float, float, int]:
@@ -91,9 +102,16 @@ def test_the_table_counts_what_came_back() -> None:
     assert shown["throughput, events/s"] == "1.4"
     assert shown["latency p50 / p95 / p99, ms"] == "100 / 400 / 400"
     assert shown["latency budget, ms"] == "200 to 1,000"
-    assert shown["inside the budget"] == "1 of 2 (50%)"
+    assert shown["in budget"] == "1 of 2 (50%)"
     assert shown["mean: decode and tokenize"] == "3.0"
-    assert shown["outcomes"] == "reranked 1\npartial 1"
+
+
+def test_lists_in_budget_are_never_counted_without_how_they_were_scored() -> None:
+    trips = [trip(0), trip(1, deadline_met=False), trip(2, outcome="partial"), trip(3, outcome="passthrough")]
+    shown = printed(figures.table({"round": Round(trips)}, 1000.0))
+    assert shown["scored whole / partly / not at all"] == "2 / 1 / 1"
+    assert shown["in budget"] == "3 of 4 (75%)"
+    assert shown["of them whole / partly / not at all"] == "1 / 1 / 1"
 
 
 def test_what_did_not_come_back_is_named() -> None:
@@ -107,13 +125,25 @@ def test_what_did_not_come_back_is_named() -> None:
 
 
 def test_what_was_not_scored_for_want_of_time_is_said_where_the_mean_is_lower_for_it() -> None:
-    def said(*trips: Trip) -> str:
-        console = Console(width=100)
-        with console.capture() as capture:
-            show_figures(console, {"all at once": Round(list(trips))}, default_budget_ms=1000)
-        return " ".join(capture.get().split())
-
     degraded = trip(1, outcome="passthrough")
-    assert "1 of these 2 lists were not scored as a whole" in said(trip(0), degraded)
-    assert "RERANK_ON_OVERLOAD=score" in said(trip(0), degraded)
-    assert "not scored" not in said(trip(0), trip(2))
+    assert "1 of these 2 lists were not scored as a whole" in said("one by one", trip(0), degraded)
+    assert "RERANK_ON_OVERLOAD=score" in said("one by one", trip(0), degraded)
+    assert "not scored" not in said("one by one", trip(0), trip(2))
+
+
+def test_the_mean_says_what_has_ordered_the_lists_before_and_after() -> None:
+    shown = said("one by one", trip(0))
+    assert "Mean NDCG@10 of 1 queries: 0.631 by BM25 over titles, 0.631 by the model over titles." in shown
+    assert "one reader judged them" in shown
+
+
+def test_the_burst_gets_one_sentence_that_says_what_it_shows() -> None:
+    shown = said("all at once", trip(0), trip(1))
+    assert "All at once is a burst: 2 lists in one moment show how much full batches score in a second" in shown
+    assert "All at once" not in said("one by one", trip(0))
+
+
+def test_the_rate_to_publish_at_is_half_of_what_came_back_one_by_one_and_can_be_read() -> None:
+    assert easy_rate(Round([trip(number, took_s=1.0) for number in range(4)])) == "0.5"
+    assert easy_rate(Round([trip(0, took_s=0.01)])) == "5"
+    assert easy_rate(Round([trip(0, took_s=41.0)])) == "0.012"

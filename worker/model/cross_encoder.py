@@ -72,8 +72,9 @@ class CrossEncoder:
     `name` says which model this is, `activation` is a name in ranking.ACTIVATIONS, `max_length` counts tokens with the
     special ones. `backend_name`, `device` and `dtype` say what runs it, where, and in which numbers (`dtype_reason`:
     why), `cpu_threads` on how many threads of the CPU. `cache` and `score_cache`, if there is one, count their hits and
-    misses. `joins_pairs` is false where pairs must be encoded as pairs, which is slower. `overlaps` says whether a
-    batch may be launched while another is on the device.
+    misses. `product_fields` are the attributes that the model names as those it reads, if it names any. `joins_pairs`
+    is false where pairs must be encoded as pairs, which is slower. `overlaps` says whether a batch may be launched
+    while another is on the device.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a model, put together in one place, below
@@ -87,6 +88,7 @@ class CrossEncoder:
         tokenizer: PairTokenizer,
         cache: TokenCache,
         score_cache: ScoreCache | None = None,
+        product_fields: tuple[str, ...] | None = None,
         backend: Backend,
     ) -> None:
         self.name = name
@@ -97,6 +99,7 @@ class CrossEncoder:
         self.dtype_reason = placement.reason
         self.cache = cache
         self.score_cache = score_cache
+        self.product_fields = product_fields
         self.overlaps = placement.device != "cpu"
         self.joins_pairs = tokenizer.template is not None
         self.backend_name = backend.name
@@ -174,6 +177,7 @@ def load_model(options: ModelOptions) -> CrossEncoder:
         tokenizer=tokenizer,
         cache=TokenCache(options.token_cache_mb * _MIB),
         score_cache=ScoreCache(options.score_cache_mb * _MIB, source.name) if options.score_cache_mb else None,
+        product_fields=source.product_fields,
         backend=backend,
     )
     facts = {"model": source.name.id, "revision": source.name.revision, "backend": backend.name}

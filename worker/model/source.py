@@ -31,6 +31,20 @@ class Source:
     name: ModelName
     config: dict[str, Any]
 
+    @property
+    def product_fields(self) -> tuple[str, ...] | None:
+        """The attributes of a product that the model was trained to read, where its config.json names them.
+
+        Raises StopError where that is no list of names.
+        """
+        found = self.config.get("product_fields")
+        if found is None:
+            return None
+        if not isinstance(found, list) or not found or not all(isinstance(name, str) for name in found):
+            shown = json.dumps(found)
+            raise refuse(self.name.id, f"config.json: product_fields: expected a list of attributes, got {shown:.100}.")
+        return tuple(found)
+
 
 def refuse(model: str, problem: str) -> StopError:
     """Return the error that ends the worker because of its model, on one line."""

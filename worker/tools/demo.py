@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 from rich.console import Console
 from rich.markup import escape
 
+from worker.events import product_fields
 from worker.exits import Exit
 from worker.kafka_io import Producer
+from worker.model.source import find_source
 from worker.signals import StopSignals
 from worker.tools import demo_report
 from worker.tools.demo_place import Place, prepare
+from worker.tools.demo_queries import JudgedLists, judged_lists, shipped_events
 from worker.tools.live_worker import LiveWorker, WorkerEndedError
 from worker.tools.round_trips import Event, Round, Traffic
 from worker.tools.steps import Steps
@@ -28,8 +30,6 @@ from worker.tools.tail import Tail
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-QUERIES = Path(__file__).parent.parent / "demo" / "queries.jsonl"
-
 _PIPED_WIDTH = 100
 _INTERRUPTED = 130  # what a shell reports after Ctrl-C
 # How long the two parts should last. What the first leaves over is in the second, which repeats the queries where the
@@ -37,6 +37,9 @@ _INTERRUPTED = 130  # what a shell reports after Ctrl-C
 _ONE_BY_ONE_S = 8.0
 _BURST_S = 2.0
 _MOST_ROUNDS = 40
+# What is published by hand is to be scored as a whole, also beside other programs, and to be read as it comes.
+_EASY_LOAD = 0.5
+_READABLE_PER_S = 5.0
 _STOP_WITHIN_S = 5.0
 _LOOK_S = 0.2
 
@@ -98,10 +101,9 @@ class _Demo:
         return status
 
     def _run(self, environ: Mapping[str, str]) -> int:
-        events = [orjson.loads(line) for line in QUERIES.read_bytes().splitlines()]
-        pairs = sum(len(event["candidates"]) for event in events)
+        sizes = [len(event["candidates"]) for event in shipped_events()]
         self._console.print(
-            f"[bold]rerank-worker demo[/bold]: {len(events)} shopping queries, {pairs:,} query-product pairs\n"
+            f"[bold]rerank-worker demo[/bold]: {len(sizes)} shopping queries, {sum(sizes):,} query-product pairs\n"
         )
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-demo-")))
@@ -111,13 +113,14 @@ class _Demo:
             worker = LiveWorker(place.flags, url=place.url, log=folder / "worker.log", meanwhile=self.check)
             stack.callback(worker.child.stop, grace_s=_STOP_WITHIN_S)
             self._start(worker)
+            lists = judged_lists(_fields_read(place))
             kafka = place.settings.kafka
             tail = stack.enter_context(Tail(kafka, (kafka.result_topic, kafka.dead_letter_topic)))
             with Producer(kafka) as producer:
-                rounds = self._send(events, Traffic(producer, tail, kafka, worker.check))
-            status = self._report(rounds, place, worker)
+                rounds = self._send(lists.events, Traffic(producer, tail, kafka, worker.check))
+            status = self._report(rounds, lists, place, worker)
             if self._options.keep_running and status == Exit.OK:
-                self._serve(worker, place)
+                self._serve(worker, place, lists.write(folder / "queries.jsonl"), easy_rate(rounds["one by one"]))
             return status
 
     def _start(self, worker: LiveWorker) -> None:
@@ -148,12 +151,12 @@ class _Demo:
             step.done = f"{len(burst)} queries, all published at once"
         return rounds
 
-    def _report(self, rounds: Mapping[str, Round], place: Place, worker: LiveWorker) -> int:
+    def _report(self, rounds: Mapping[str, Round], lists: JudgedLists, place: Place, worker: LiveWorker) -> int:
         """Print what came back and return the exit status."""
         answered = {name: each for name, each in rounds.items() if each.answered}
         if answered:
-            demo_report.show_lists(self._console, answered, self._options.show, self._options.top)
-            demo_report.show_figures(self._console, answered, place.settings.events.default_budget_ms)
+            demo_report.show_lists(self._console, answered, lists, self._options.show, self._options.top)
+            demo_report.show_figures(self._console, answered, lists, place.settings.events.default_budget_ms)
         self._console.print(
             f"The worker holds {worker.resident_bytes() / 1e6:,.0f} MB of memory. Its metrics: {place.url}/metrics"
         )
@@ -163,12 +166,14 @@ class _Demo:
             self._console.print(f"The worker's last lines:\n{escape(worker.child.tail())}", soft_wrap=True)
         return Exit.CRASH if found else Exit.OK
 
-    def _serve(self, worker: LiveWorker, place: Place) -> None:
+    def _serve(self, worker: LiveWorker, place: Place, queries: Path, rate: str) -> None:
         """Leave everything running until Ctrl-C."""
         where, this = " ".join(place.client_flags), _this_program()
         self._console.print(
-            "\nEverything keeps running until Ctrl-C. In other terminals:\n"
-            f"  {this} watch {where}\n  {this} publish {where} {shlex.quote(str(QUERIES))}\n  curl {place.url}/metrics",
+            "\nEverything keeps running until Ctrl-C. Watch the results in one terminal, and publish the same lists\n"
+            f"in another, {rate} a second, at most half the rate of one by one, so that none waits for another:\n"
+            f"  {this} watch {where}\n  {this} publish {where} --rate {rate} {shlex.quote(str(queries))}\n"
+            f"  curl {place.url}/metrics",
             soft_wrap=True,
             markup=False,
         )
@@ -186,6 +191,18 @@ def _this_program() -> str:
     found = shutil.which(called.name)
     is_on_path = found is not None and Path(found).resolve() == called.resolve()
     return called.name if is_on_path else shlex.quote(sys.argv[0])
+
+
+def _fields_read(place: Place) -> tuple[str, ...]:
+    """Return the attributes that the worker at this place makes a product's text of. Its model is loaded by now."""
+    model = place.settings.model
+    return product_fields(place.settings.events, find_source(model.model, model.revision).product_fields)
+
+
+def easy_rate(one_by_one: Round) -> str:
+    """Return how many lists a second this worker scores with ease, as `--rate` takes it."""
+    alone = len(one_by_one.trips) / one_by_one.took_s
+    return f"{min(_EASY_LOAD * alone, _READABLE_PER_S):.2g}"
 
 
 def _burst(events: Sequence[Event], first: Round) -> list[Event]:

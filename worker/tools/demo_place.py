@@ -122,8 +122,7 @@ def _defaults(environ: Mapping[str, str], model: str | None) -> Flags:
     """Return what the demo chooses where nobody else does."""
     chosen: Flags = {"http_host": "127.0.0.1"}
     if model is None and f"{PREFIX}MODEL" not in environ:
-        # The shipped model was trained on titles: its card says what other attributes do to it.
-        chosen |= {"model": str(MODEL), "product_fields": "title"}
+        chosen["model"] = str(MODEL)
     return {name: value for name, value in chosen.items() if PREFIX + name.upper() not in environ}
 
 

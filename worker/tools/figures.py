@@ -68,8 +68,7 @@ def _column(trips: Sequence[Trip], took_s: float, default_budget_ms: float) -> d
     results = [trip.result for trip in trips]
     pairs = sum(row["score"] is not None for result in results for row in result["ranking"])
     budgets = [trip.event.get("budget_ms") or default_budget_ms for trip in trips]
-    met = sum(result["deadline_met"] for result in results)
-    outcomes = Counter(result["outcome"] for result in results)
+    met = [result for result in results if result["deadline_met"]]
     return {
         "results": f"{len(results):,}",
         "pairs scored": f"{pairs:,}",
@@ -82,9 +81,16 @@ def _column(trips: Sequence[Trip], took_s: float, default_budget_ms: float) -> d
         "    mean: wait for a turn": _mean_ms(results, "waiting", "schedule"),
         "    mean: score": _mean_ms(results, "score"),
         "latency budget, ms": _range(budgets),
-        "inside the budget": f"{met} of {len(results)} ({met / len(results):.0%})",
-        "outcomes": "\n".join(f"{name} {count:,}" for name, count in outcomes.most_common()),
+        "scored whole / partly / not at all": how_scored(results),
+        "in budget": f"{len(met):,} of {len(results):,} ({len(met) / len(results):.0%})",
+        "  of them whole / partly / not at all": how_scored(met),
     }
+
+
+def how_scored(results: Sequence[Any]) -> str:
+    """Return how many lists were scored as a whole, how many in part, and how many not at all."""
+    outcomes = Counter(result["outcome"] for result in results)
+    return " / ".join(f"{outcomes[name]:,}" for name in ("reranked", "partial", "passthrough"))
 
 
 def _mean_ms(results: Sequence[Any], *stages: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.kafka_io import KafkaOptions
+
+_ENDS_WITHIN_S = 2.0
+_POLL_MS = 50
 
 
 class Tail:
@@ -49,12 +53,26 @@ class Tail:
                 self._client.seek_to_end(*partitions)
             for partition in partitions:
                 self._client.position(partition)  # seeking is lazy; this asks the broker
+            if not from_beginning and not committed:
+                self._skip_what_is_there(partitions)
         except KafkaError as error:
             self.close()
             raise running_trouble(error, options, topics=topics) from error
         except BaseException:
             self.close()
             raise
+
+    def _skip_what_is_there(self, partitions: Sequence[Any]) -> None:
+        """Go on to the ends that the answers to fetches name.
+
+        Asked where a partition ends, the embedded broker counts the last batch as one record, however many it has.
+        """
+        client, give_up_s = self._client, time.monotonic() + _ENDS_WITHIN_S
+        while any(client.highwater(each) is None for each in partitions) and time.monotonic() < give_up_s:
+            client.poll(timeout_ms=_POLL_MS)
+        for each in partitions:
+            if (client.highwater(each) or 0) > client.position(each):
+                client.seek(each, client.highwater(each))
 
     def poll(self, timeout_s: float) -> list[Record]:
         """Return what has come, in each partition's order; [] after `timeout_s` seconds. Raises StopError."""
