@@ -118,3 +118,41 @@ def test_whatever_was_measured_more_work_never_costs_less(
     small, large = Load(tokens, tokens * length), Load(2 * tokens, 2 * tokens * length)
     assert 0 <= model.predict(small) <= model.predict(large)
     assert all(np.isfinite(model.safe()))
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.25])
+def test_half_of_the_batches_take_less_than_expected_and_the_safe_time_is_as_far_above_as_they_vary(
+    noise: float,
+) -> None:
+    model, chance = _model(), np.random.default_rng(7)
+    expected, safe = [], []
+    for load in _loads(3000):
+        seconds = _seconds(load) * chance.lognormal(0, noise)
+        expected.append(model.expect(load) / seconds)
+        safe.append(model.predict(load) / seconds)
+        model.observe(load, seconds)
+    assert 0.95 <= np.median(expected[500:]) <= 1.05
+    assert np.mean(np.array(safe[500:]) >= 1) == pytest.approx(0.95, abs=0.04)
+    assert model.spread <= np.exp(2.5 * noise)
+    assert model.spread <= model.caution
+
+
+def test_after_a_pause_three_batches_outvote_what_was_measured_before_it() -> None:
+    model, load = _model(), Load(500, 50_000)
+    for number in range(100):
+        model.observe(load, 2.3 * _seconds(load), float(number))
+    assert model.expect(load) == pytest.approx(2.3 * _seconds(load), rel=0.05)
+    model.observe(load, _seconds(load), 1000.0)
+    assert model.expect(load) == pytest.approx(2.3 * _seconds(load), rel=0.05)  # one batch alone may be an odd one
+    for number in range(2):
+        model.observe(load, _seconds(load), 1001.0 + number)
+    assert model.expect(load) == pytest.approx(_seconds(load), rel=0.05)
+
+
+def test_passes_are_a_cost_of_their_own() -> None:
+    def seconds(load: Load) -> float:
+        return 0.01 * load.passes + 1e-5 * load.tokens
+
+    loads = [Load(tokens, 0, passes) for tokens in (100, 1000, 4000) for passes in (1, 2, 5)]
+    model = CostModel(CostOptions(), [(load, seconds(load)) for load in loads])
+    assert model.expect(Load(2000, 0, 4)) == pytest.approx(0.06, rel=0.01)

@@ -119,3 +119,8 @@ def test_the_lowest_priority_goes_first_and_what_was_begun_never() -> None:
 
 def test_so_many_are_let_go_at_once_at_the_most() -> None:
     assert len(let_go(np.full(9, 1.0), EXACT, np.ones(9), np.zeros(9), may_go=np.ones(9, bool), most=3)) == 3
+
+
+def test_a_list_that_has_time_for_all_that_waits_is_in_time_without_a_reserve() -> None:
+    pace = Pace(fixed_s=0.0, efficient_s=1.0, reserve_s=5.0)
+    assert let_go(_columns(9, 9), pace, _columns(5, 4), np.zeros(2), may_go=np.ones(2, bool), most=9) == []

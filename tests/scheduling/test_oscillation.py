@@ -34,7 +34,8 @@ def _lists(
 ) -> list[Job]:
     """Return Poisson arrivals at a load that changes with time."""
     chance = np.random.default_rng(1)
-    now_s, jobs = 0.0, []
+    now_s = 0.0
+    jobs: list[Job] = []
     per_load = RATE * 50 / (sum(candidates) - 1)
     while now_s < until_s:
         now_s += chance.exponential(1 / (per_load * load(now_s)))

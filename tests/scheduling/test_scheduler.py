@@ -312,3 +312,26 @@ def test_choosing_a_batch_touches_no_more_lists_the_more_of_them_wait(waiting: i
     finally:
         sys.setprofile(None)
     assert calls < 6_000
+
+
+@pytest.mark.parametrize("policy", ["partial", "score"])
+def test_one_pair_that_is_likely_and_not_sure_to_be_late_is_scored_only_where_late_scores_are_wanted(
+    policy: str,
+) -> None:
+    costs = CostModel(CostOptions(), [(Load(tokens, 0), float(tokens)) for tokens in (1, 10, 100)])
+    likely, other = making.job(10, deadline_s=11.5), making.job(10, deadline_s=100, offset=1)
+    scheduler = Scheduler(BatchLimits(publish_margin_ms=0, on_overload=policy), 1000, costs)  # type: ignore[arg-type]
+    scheduler.add(likely)
+    scheduler.add(other)
+    batch, _, passed, *_ = scheduler.next_batch(0)
+    assert (batch[0].job, passed) == ((likely, []) if policy == "score" else (other, [likely]))
+
+
+def test_top_k_counts_candidates_of_which_several_may_have_one_pair() -> None:
+    asking, other = (making.job(*[10] * 10, deadline_s=100, offset=number) for number in range(2))
+    assert asking.request is not None
+    assert asking.pairs is not None
+    asking.request = replace(asking.request, top_k=8)
+    asking.pairs = replace(asking.pairs, places=np.array([0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+    batch = {job: stop for job, _, stop in scheduler_of(asking, other).next_batch(0).batch}
+    assert [batch[asking], batch[other]] == [5, 5]

@@ -165,12 +165,9 @@ class CostModel:
         ordered = sorted(
             (value, max(self._OLD, math.exp(min(0.0, at_s - now_s) / self._FRESH_S))) for at_s, value in values
         )
-        left = quantile * sum(weight for _, weight in ordered)
-        for value, weight in ordered:
-            left -= weight
-            if left < 0:
-                return value
-        return ordered[-1][0]
+        below = np.cumsum([weight for _, weight in ordered])
+        at = int(np.searchsorted(below, quantile * below[-1], side="right"))
+        return ordered[min(at, len(ordered) - 1)][0]
 
     def _add(self, features: np.ndarray, seconds: float) -> None:
         scaled = features / max(seconds, 1e-9)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-_ROUNDS = 20  # a round settles at least one list's floor; more than a handful were never seen
 _TOLERANCE = 1e-9
 _FOREVER_S = 1e9
 
@@ -60,17 +59,15 @@ def shared_out(room_s: np.ndarray, whole_s: np.ndarray, least_s: np.ndarray, don
     all lists before k can be scored for k to be in time is f(k); each list has the smallest f of those from it on, so
     one with much time is not cut for one with little that comes before it.
     """
-    share: np.ndarray = np.ones_like(whole_s)
     floor_s = np.maximum(least_s, done_s)
     is_cut = whole_s >= floor_s
-    for _ in range(_ROUNDS):
+    while True:  # a round settles at least one list more, and a few rounds are enough
         settled = np.cumsum(np.where(is_cut, -done_s, np.maximum(least_s - done_s, 0.0)))
         up_to = (room_s - settled) / np.maximum(np.cumsum(np.where(is_cut, whole_s, 0.0)), 1e-12)
-        share = np.clip(np.minimum.accumulate(up_to[::-1])[::-1], 0.0, 1.0)
+        share: np.ndarray = np.clip(np.minimum.accumulate(up_to[::-1])[::-1], 0.0, 1.0)
         was_cut, is_cut = is_cut, is_cut & (share * whole_s >= floor_s)
         if np.array_equal(was_cut, is_cut):
-            break
-    return share
+            return share
 
 
 def targets(  # noqa: PLR0913 - the columns that it decides by

@@ -15,6 +15,7 @@ class OfferedLoad:
     _MEMORY_S = 10.0
 
     def __init__(self) -> None:
+        self._came = [0.0, 0.0]  # tokens and squares since the last look
         self._tokens = 0.0
         self._squares = 0.0
         self._length_s = 0.0
@@ -22,8 +23,8 @@ class OfferedLoad:
 
     def arrived(self, tokens: float, squares: float) -> None:
         """Note a list, by its load."""
-        self._tokens += tokens
-        self._squares += squares
+        self._came[0] += tokens
+        self._came[1] += squares
 
     def measure(self, now_s: float, per_token_s: float, per_square_s: float, longest_s: float = 0.0) -> float:
         """Return the seconds of work that arrived in a second, until now; infinite before any time has passed.
@@ -32,9 +33,10 @@ class OfferedLoad:
         """
         passed_s = max(0.0, now_s - self._last_s) if self._last_s > -math.inf else 0.0
         kept = math.exp(-passed_s / max(self._MEMORY_S, longest_s))
-        # What came since the last look is as recent as the time since then.
-        self._tokens, self._squares, self._length_s = self._tokens * kept, self._squares * kept, self._length_s * kept
-        self._length_s += passed_s
+        self._tokens = self._tokens * kept + self._came[0]
+        self._squares = self._squares * kept + self._came[1]
+        self._length_s = self._length_s * kept + passed_s
+        self._came = [0.0, 0.0]
         self._last_s = max(now_s, self._last_s)
         work_s = per_token_s * self._tokens + per_square_s * self._squares
         return work_s / self._length_s if self._length_s > 0 else math.inf
