@@ -125,6 +125,8 @@ class Score:
         for job in dispatch.passed:
             if is_alone:
                 self._warn_of_idle(job)
+            if job.dispatched_s:  # a part of it was scored
+                self._metrics.events.slack.observe(job.deadline_s - job.dispatched_s)
             if job.unscored == 0:  # else a part of it is still on the device
                 self._hand_on(job, publishing)
         if dispatch.probe is not None and not self._flying:
