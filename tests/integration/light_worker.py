@@ -3,6 +3,7 @@
 LIGHT_WORKER_FAULT makes every fifth transaction fail: at a `send`, or `before the commit` or `after the commit`.
 LIGHT_WORKER_SLOW_FILE names a file; while it exists, an event takes SLOWNESS times as long.
 LIGHT_WORKER_EVENT_S is how long the model takes for an event; 2 ms if not given.
+LIGHT_WORKER_BATCH_S and LIGHT_WORKER_PAIR_S, in its place, are how long it takes for a batch and for each pair in it.
 LIGHT_WORKER_GATE is a file that must be there before the model is.
 """
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 EVENT_VARIABLE = "LIGHT_WORKER_EVENT_S"
 _EVENT_S = float(os.environ.get(EVENT_VARIABLE, "0.002"))
+BATCH_VARIABLE, PAIR_VARIABLE = "LIGHT_WORKER_BATCH_S", "LIGHT_WORKER_PAIR_S"
+_BATCH_S, _PAIR_S = (float(os.environ.get(name, "0")) for name in (BATCH_VARIABLE, PAIR_VARIABLE))
 SLOWNESS = 100
 SLOW_FILE = Path(os.environ["LIGHT_WORKER_SLOW_FILE"]) if "LIGHT_WORKER_SLOW_FILE" in os.environ else None
 
@@ -82,7 +85,8 @@ class _Flight:
     def wait(self) -> list[np.ndarray]:
         scored = self._work.finish()
         slow = SLOW_FILE is not None and SLOW_FILE.exists()
-        time.sleep(_EVENT_S * (len(self._rows.bounds) - 1) * (SLOWNESS if slow else 1))
+        takes_s = _BATCH_S + _PAIR_S * len(self._rows) or _EVENT_S * (len(self._rows.bounds) - 1)
+        time.sleep(takes_s * (SLOWNESS if slow else 1))
         self.tokens, self.padding = scored.tokens, scored.padding
         for row, error in sorted(scored.failures.items()):
             self.failures.setdefault(int(np.searchsorted(self._rows.bounds, row, side="right")) - 1, error)

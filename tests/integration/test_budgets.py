@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.light_worker import BATCH_VARIABLE, PAIR_VARIABLE
 from tests.integration.line import event
 
 if TYPE_CHECKING:
@@ -140,3 +141,26 @@ def test_an_event_from_long_ago_or_from_the_future_is_no_trouble(line: Line) -> 
     assert (results["r1"]["outcome"], results["r1"]["deadline_met"]) == ("passthrough", False)
     assert (results["r2"]["outcome"], results["r2"]["deadline_met"]) == ("reranked", True)
     assert results["r2"]["timing_ms"]["total"] < 60_000
+
+
+def test_at_twice_the_capacity_batches_stay_full_and_nearly_all_scores_are_of_lists_in_budget(line: Line) -> None:
+    batch_s, pair_s, full = 0.005, 0.001, 100
+    capacity = full / (batch_s + full * pair_s)  # candidates a second of a model that sleeps, so not of this machine
+    worker = line.start(
+        module="tests.integration.light_worker",
+        on_overload="partial",
+        batch_tokens=full,  # a pair is one token there
+        environment={BATCH_VARIABLE: str(batch_s), PAIR_VARIABLE: str(pair_s)},
+    )
+    candidates, count = 20, 400
+    began_s = time.monotonic()
+    for number in range(count):
+        line.publish([event(number, candidates=candidates, budget_ms=500)])
+        time.sleep(max(0.0, began_s + number / (2 * capacity / candidates) - time.monotonic()))
+    results = _results(line, count).values()
+    useful = sum(len(_scored(result)) for result in results if result["deadline_met"])
+    pairs, batches = worker.metric("rerank_pairs_total"), worker.metric("rerank_batch_pairs_count")
+    device_s = batches * batch_s + pairs * pair_s
+    assert useful / (capacity * device_s) >= 0.85
+    assert sum(result["deadline_met"] for result in results) >= 0.9 * count
+    assert sum(result["outcome"] == "partial" for result in results) >= 0.5 * count

@@ -139,7 +139,8 @@ class CostModel:
         if not self._is_odd(seconds, fitted * self.level):
             self._add(features, seconds / self.level)
         self._observed += 1
-        if self._observed % self._REFIT_EVERY == 0:
+        is_early = self._observed < self._REFIT_EVERY and self._observed.bit_count() == 1  # 1, 2, 4, 8
+        if is_early or self._observed % self._REFIT_EVERY == 0:
             self._shape = _fit(self._gram + self._prior[0], self._moment + self._prior[1])
 
     def _terms(self, times: float) -> Terms:
