@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.model.flat_encoder import Attention
+    from worker.model.pass_threads import PassThreads
     from worker.model.row_wise import RowWise
 
 # Without a GPU Triton runs its kernels step by step on the CPU; it reads this when it is imported.
@@ -78,7 +79,8 @@ def go_the_way_of_cuda(
 ) -> None:
     """Let models on the CPU take the way of those on CUDA."""
 
-    def varlen(model: Any, *, token_types: bool, pass_tokens: int | None) -> TorchVarlen:
+    def varlen(model: Any, *, token_types: bool, pass_tokens: int | None, threads: PassThreads | None) -> TorchVarlen:
+        del threads  # a GPU has none
         encoder = FlatEncoder(model, attention(), row_wise)
         return TorchVarlen(encoder, torch.device("cpu"), token_types=token_types, pass_tokens=pass_tokens or 700)
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from worker.model.torch_work import TorchWork
+from worker.model.torch_work import TorchWork, begin_on_cpu
 
 if TYPE_CHECKING:
     from worker.model.backend import Scored
     from worker.model.halving import Passes
+    from worker.model.pass_threads import PassThreads
     from worker.model.rows import Rows
 
 
@@ -40,9 +41,11 @@ class CudaWork(TorchWork):
         return scored
 
 
-def begin(backend: Passes[torch.Tensor], rows: Rows, device: torch.device) -> TorchWork:
+def begin(
+    backend: Passes[torch.Tensor], rows: Rows, device: torch.device, threads: PassThreads | None = None
+) -> TorchWork:
     """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
-    return TorchWork(backend, rows) if device.type == "cpu" else CudaWork(backend, rows, device)
+    return begin_on_cpu(backend, rows, threads) if device.type == "cpu" else CudaWork(backend, rows, device)
 
 
 def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:

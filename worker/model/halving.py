@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -11,7 +12,7 @@ import numpy as np
 from worker.model.backend import Scored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from worker.model.rows import Rows
 
@@ -64,8 +65,13 @@ class HalvingWork(Generic[Logits]):
     def run(self) -> None:
         """Give every group to the device."""
         self.ran = True
-        for chosen in self.backend.groups(self.rows):
-            self._attempt(chosen)
+        for chosen, logits in self.begin(self.backend.groups(self.rows)):
+            self._attempt(chosen, logits)
+
+    def begin(self, groups: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Callable[[], Logits]]]:
+        """Yield each group with what returns its logits, or raises why there are none."""
+        for chosen in groups:
+            yield chosen, self._forward(chosen)
 
     def finish(self) -> Scored:
         """Return the logits; NaN and a failure for each row that could not be scored even alone."""
@@ -90,17 +96,20 @@ class HalvingWork(Generic[Logits]):
         begun = len(self.done)
         shared = [chosen for chosen, _ in self.done if len(chosen) > 1]
         for row in [row for chosen in shared for row in chosen[~np.isfinite(scored.logits[chosen])].tolist()]:
-            self._attempt(np.array([row]))
+            self._attempt(np.array([row]), self._forward(np.array([row])))
         for chosen, logits in self.done[begun:]:
             scored.logits[chosen] = self.to_host(logits)
 
     def _scored_rows(self) -> np.ndarray:
         return np.concatenate([chosen for chosen, _ in self.done]) if self.done else np.zeros(0, np.int64)
 
-    def _attempt(self, chosen: np.ndarray) -> None:
+    def _forward(self, chosen: np.ndarray) -> Callable[[], Logits]:
+        return functools.partial(self.backend.forward, self.rows, chosen)
+
+    def _attempt(self, chosen: np.ndarray, forward: Callable[[], Logits]) -> None:
         """Score the rows; after an error halve them and try again, down to the one row that is at fault."""
         try:
-            logits = self.backend.forward(self.rows, chosen)
+            logits = forward()
         except Exception as error:
             if self.is_final(error):
                 raise
@@ -126,5 +135,5 @@ class HalvingWork(Generic[Logits]):
             extra={"event": "pass_failed"},
         )
         middle = len(chosen) // 2
-        self._attempt(chosen[:middle])
-        self._attempt(chosen[middle:])
+        for half in (chosen[:middle], chosen[middle:]):
+            self._attempt(half, self._forward(half))

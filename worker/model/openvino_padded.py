@@ -45,7 +45,7 @@ class OpenVinoPadded:
 
     def load_of(self, lengths: np.ndarray) -> Load:
         """Return what a batch of rows of these lengths computes."""
-        return padded_load(lengths, self._group_tokens, self._widths)
+        return padded_load(lengths, groups_of(lengths, self._group_tokens, self._widths), self._widths)
 
     def start(self, rows: Rows) -> HalvingWork[np.ndarray]:
         """Begin a batch, which finish() computes."""

@@ -10,7 +10,7 @@ import numpy as np
 from worker.scheduling.cost_model import Load, packed_load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from worker.jobs import Slice
 
@@ -113,19 +113,36 @@ def groups_of(lengths: np.ndarray, limit: int, widths: Widths = AS_LONG_AS_ROWS)
         start += rows
 
 
-def padded_load(lengths: np.ndarray, limit: int, widths: Widths = AS_LONG_AS_ROWS) -> Load:
-    """Return what is computed of rows of these lengths in the groups of `groups_of`."""
+def even_groups(lengths: np.ndarray, limit: int, widths: Widths, *, at_once: int) -> list[np.ndarray]:
+    """Return such groups for threads that compute so many at once: none of them stands idle in the last round."""
+    groups = list(groups_of(lengths, limit, widths))
+    if at_once == 1:
+        return groups
+    passes = -(-len(groups) // at_once) * at_once
+    each = -(-padded_load(lengths, groups, widths).tokens // passes)
+    while len(groups := list(groups_of(lengths, each, widths))) > passes:
+        each += 1 + each // 16
+    return groups
+
+
+def padded_load(
+    lengths: np.ndarray, groups: Iterable[np.ndarray], widths: Widths = AS_LONG_AS_ROWS, *, at_once: int = 1
+) -> Load:
+    """Return what is computed of rows of these lengths in these groups, the longest row of each first."""
     tokens = squares = passes = 0
-    for chosen in groups_of(lengths, limit, widths):
+    for chosen in groups:
         width = widths.of(int(lengths[chosen[0]]))
         tokens, squares, passes = tokens + len(chosen) * width, squares + len(chosen) * width**2, passes + 1
-    return Load(tokens, squares, max(1, passes))
+    return Load(tokens, squares, max(1, -(-passes // at_once)))
 
 
-def packed_passes(lengths: np.ndarray, limit: int) -> Load:
-    """Return what is computed of rows of these lengths without padding, in passes of about so many tokens."""
+def packed_passes(lengths: np.ndarray, limit: int, *, at_once: int = 1) -> Load:
+    """Return what is computed of rows of these lengths without padding, in passes of about so many tokens.
+
+    Passes that are computed at the same time count as one.
+    """
     load = packed_load(lengths)
-    return load._replace(passes=max(1, -(-load.tokens // limit)))
+    return load._replace(passes=max(1, -(-load.tokens // (limit * at_once))))
 
 
 def pad(rows: Rows, chosen: np.ndarray, pad_id: int, widths: Widths = AS_LONG_AS_ROWS) -> Padded:

@@ -16,6 +16,7 @@ from worker.model.cuda_memory import bytes_per_token, limit_tokens, room
 from worker.model.flat_attention import BlockAttention
 from worker.model.flat_encoder import FlatEncoder, is_flat
 from worker.model.graph_sizes import graph_sizes
+from worker.model.pass_threads import PassThreads
 from worker.model.rows import AS_LONG_AS_ROWS, any_rows, widths_for
 from worker.model.source import first_line
 from worker.model.torch_flat import TorchFlat
@@ -59,19 +60,21 @@ def _choose(
     model: Any, tokenizer: PairTokenizer, positions: int, options: ModelOptions
 ) -> TorchPadded | TorchFlat | TorchVarlen:
     dtype, device = _dtype(model), torch.device(model.device)
+    threads = PassThreads(torch.get_num_threads()) if device.type == "cpu" else None
     padded = TorchPadded(
         model,
         pad_id=tokenizer.pad_id,
         token_types=tokenizer.token_types,
         group_tokens=options.group_tokens,
         widths=widths_for(dtype, positions) if device.type == "cpu" else AS_LONG_AS_ROWS,
+        threads=threads,
     )
     if options.pad:
         return padded
     if problem := _unfit(model, device):
         log.info("batches are padded: %(reason)s", {"reason": problem}, extra={"event": "not_flat"})
         return padded
-    flat = _make_flat(model, device, options, token_types=tokenizer.token_types)
+    flat = _make_flat(model, device, threads, options, token_types=tokenizer.token_types)
     if problem := _refuted(padded, flat, int(model.config.vocab_size), _TOLERANCES[dtype]):
         log.warning(
             "this model %(reason)s without padding, so its batches are padded: it is slower",
@@ -84,18 +87,20 @@ def _choose(
 
 
 def _make_flat(
-    model: Any, device: torch.device, options: ModelOptions, *, token_types: bool
+    model: Any, device: torch.device, threads: PassThreads | None, options: ModelOptions, *, token_types: bool
 ) -> TorchFlat | TorchVarlen:
     flat: TorchFlat | TorchVarlen
     if device.type == "cpu":
         encoder = FlatEncoder(model, BlockAttention(model.dtype))
-        flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens)
+        flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens, threads=threads)
     else:
         attention, row_wise = cuda_kernels(device, _head_width(model))
         encoder = FlatEncoder(model, attention, row_wise)
         tokens = options.group_tokens or CUDA_GROUP_TOKENS
         flat = TorchVarlen(encoder, device, token_types=token_types, pass_tokens=tokens)
     if options.compile:
+        if threads is not None:
+            threads.stop()  # torch compiles for as many threads as the caller has
         encoder.compile()
         _run_compiled(flat, int(model.config.vocab_size))
     return flat

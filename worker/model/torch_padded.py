@@ -8,13 +8,14 @@ import torch
 
 from worker.model.cuda_memory import smaller_after
 from worker.model.cuda_work import begin, send
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, padded_load
+from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, even_groups, pad, padded_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
 
+    from worker.model.pass_threads import PassThreads
     from worker.model.torch_work import TorchWork
     from worker.scheduling.cost_model import Load
 
@@ -29,13 +30,13 @@ class TorchPadded:
     """A transformers sequence classifier with one label, in eval mode, on its device.
 
     `model` is called with input_ids, attention_mask where a group is padded, and token_type_ids where `token_types`.
-    `pass_tokens` are the most padded tokens of one forward pass.
+    `pass_tokens` are the most padded tokens of one forward pass, `threads` run passes side by side.
     """
 
     name = "torch"
     threads: int | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the model, what it needs to know of its tokenizer, and how it is run
         self,
         model: Any,
         *,
@@ -43,10 +44,12 @@ class TorchPadded:
         token_types: bool,
         group_tokens: int | None = None,
         widths: Widths = AS_LONG_AS_ROWS,
+        threads: PassThreads | None = None,
     ) -> None:
         self._model = model
         self._widths = widths
         self._device = torch.device(model.device)
+        self._threads = threads
         self.threads = torch.get_num_threads() if self._device.type == "cpu" else None
         self._pad_id = pad_id
         self._token_types = token_types
@@ -54,15 +57,21 @@ class TorchPadded:
 
     def load_of(self, lengths: np.ndarray) -> Load:
         """Return what a batch of rows of these lengths computes."""
-        return padded_load(lengths, self.pass_tokens, self._widths)
+        return padded_load(lengths, self._groups(lengths), self._widths, at_once=self._at_once(lengths))
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
-        return begin(self, rows, self._device)
+        return begin(self, rows, self._device, self._threads)
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
-        return groups_of(rows.lengths, self.pass_tokens, self._widths)
+        return iter(self._groups(rows.lengths))
+
+    def _groups(self, lengths: np.ndarray) -> list[np.ndarray]:
+        return even_groups(lengths, self.pass_tokens, self._widths, at_once=self._at_once(lengths))
+
+    def _at_once(self, lengths: np.ndarray) -> int:
+        return self._threads.at_once(int(lengths.sum())) if self._threads else 1
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""

@@ -9,7 +9,13 @@ import torch
 from worker.model.halving import HalvingWork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     import numpy as np
+
+    from worker.model.halving import Passes
+    from worker.model.pass_threads import PassThreads
+    from worker.model.rows import Rows
 
 # After these every call in the process fails: the context is gone, and only a new process helps.
 _STICKY = (
@@ -42,6 +48,26 @@ class TorchWork(HalvingWork[torch.Tensor]):
         """Give what did not fit back to the device."""
         if isinstance(error, torch.OutOfMemoryError):
             torch.cuda.empty_cache()
+
+
+class SideBySideWork(TorchWork):
+    """A batch whose passes run side by side on threads of the CPU; what fails is tried again on the caller's."""
+
+    def __init__(self, backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads) -> None:
+        super().__init__(backend, rows)
+        self._threads = threads
+
+    def begin(self, groups: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Callable[[], torch.Tensor]]]:
+        """Begin all passes at once and yield them in their order."""
+        begun = [(chosen, self._threads.submit(self.backend.forward, self.rows, chosen)) for chosen in groups]
+        return ((chosen, future.result) for chosen, future in begun)
+
+
+def begin_on_cpu(backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads | None) -> TorchWork:
+    """Begin a batch, which finish() computes: side by side where there are threads and it is large enough."""
+    if threads is None or threads.at_once(rows.tokens) == 1:
+        return TorchWork(backend, rows)
+    return SideBySideWork(backend, rows, threads)
 
 
 def is_sticky(error: Exception) -> bool:
