@@ -10,7 +10,19 @@ PACKAGE = Path(__file__).parent.parent / "worker"
 
 # Each row may import from its own row and from those above it.
 LAYERS = (
-    ("exits", "jobs", "channel", "pipeline", "attempt", "registry", "metrics", "logs", "signals", "watchdog"),
+    (
+        "exits",
+        "thread_name",
+        "jobs",
+        "channel",
+        "pipeline",
+        "attempt",
+        "registry",
+        "metrics",
+        "logs",
+        "signals",
+        "watchdog",
+    ),
     (
         *(
             "contract",

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.exits import StopError
+from worker.thread_name import show_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from worker.channel import Channel
-
-
-_PR_SET_NAME = 15
 
 
 class StageDiedError(Exception):
@@ -98,7 +94,7 @@ class Pipeline:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, stage: Stage) -> None:
-        _show_name(stage.name)
+        show_name(stage.name)
         try:
             stage.body()
         except BaseException as error:  # kept for the main thread, which raises it
@@ -114,9 +110,3 @@ class Pipeline:
                 self._ended.append(stage.name)
                 for outbox in stage.outboxes:
                     outbox.close()
-
-
-def _show_name(name: str) -> None:
-    """Give the calling thread a name for `top -H` and `ps -L`; threads that it starts inherit it, such as OpenMP's."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

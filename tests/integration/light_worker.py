@@ -82,6 +82,9 @@ class _Flight:
     def is_done(self) -> bool:
         return False
 
+    def wait_for_room(self) -> bool:
+        return False
+
     def wait(self) -> list[np.ndarray]:
         scored = self._work.finish()
         slow = SLOW_FILE is not None and SLOW_FILE.exists()

@@ -76,6 +76,26 @@ def test_each_pass_of_a_large_batch_has_a_thread_of_its_own() -> None:
     assert all(name.startswith("pass") for name, _ in encoder.ran)
 
 
+def test_there_is_room_as_soon_as_a_thread_has_nothing_to_do() -> None:
+    first, second = threading.Event(), threading.Event()
+
+    class Held(Threads):
+        def __call__(self, stream: Stream) -> torch.Tensor:
+            (first if len(stream.ids) > 1_000 else second).wait(30)
+            return super().__call__(stream)
+
+    flat = _flat(Held())
+    work = flat.start(any_rows(np.array([1_100, 600]), 50))
+    second.set()
+    assert work.wait_for_room()
+    assert not work.is_done()
+    first.set()
+    assert not work.finish().failures
+    assert work.is_done()
+    assert work.wait_for_room()
+    assert not flat.start(any_rows(np.array([100]), 50)).wait_for_room()
+
+
 def test_a_small_batch_has_all_threads_for_one_pass() -> None:
     encoder = Threads()
     _flat(encoder).start(any_rows(np.full(16, 20), 50)).finish()

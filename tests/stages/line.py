@@ -43,6 +43,9 @@ class Flight:
     def is_done(self) -> bool:
         return False
 
+    def wait_for_room(self) -> bool:
+        return False
+
     def __init__(self, batch: list[Slice], failures: dict[int, Exception]) -> None:
         self._batch = batch
         self.failures = failures

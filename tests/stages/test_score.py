@@ -94,6 +94,28 @@ def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for()
     assert happened == ["launch", "launch", "wait", "launch", "wait", "wait"]
 
 
+def test_on_the_cpu_a_batch_begins_as_soon_as_a_thread_has_none() -> None:
+    happened: list[str] = []
+
+    class SideBySide(Flight):
+        def wait_for_room(self) -> bool:
+            happened.append("room")
+            return True
+
+        def wait(self) -> list[np.ndarray]:
+            happened.append("wait")
+            return super().wait()
+
+    class OnCpu(Model):
+        def launch(self, batch: list[Slice]) -> Flight:
+            happened.append("launch")
+            return SideBySide(batch, {})
+
+    jobs = [making.job(10, offset=offset) for offset in range(3)]
+    assert score(OnCpu(), *jobs, batch_tokens=10) == jobs
+    assert happened == ["launch", "room", "launch", "wait", "room", "launch", "wait", "room", "wait"]
+
+
 def test_a_device_with_a_clock_says_itself_how_long_it_was_busy() -> None:
     class Clocked(Model):
         def launch(self, batch: list[Slice]) -> Flight:

@@ -45,6 +45,12 @@ class Work(Protocol):
     def is_done(self) -> bool:
         """Return whether finish() would return at once; always false of one that works in finish()."""
 
+    def wait_for_room(self) -> bool:
+        """Wait until another batch would begin at once beside the rest of this one; false where none would.
+
+        True as well where this one is done. Of a device with a queue: false, since another may be launched at any time.
+        """
+
     def finish(self) -> Scored:
         """Wait for the logits; called once. Raises only what ends the process, such as a broken CUDA context."""
 

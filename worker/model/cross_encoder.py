@@ -54,6 +54,10 @@ class Flight:
         """Return whether wait() would return at once."""
         return self._work.is_done()
 
+    def wait_for_room(self) -> bool:
+        """Wait until another batch would begin at once beside the rest of this one; false where none would."""
+        return self._work.wait_for_room()
+
     def wait(self) -> list[np.ndarray]:
         """Return each slice's logits, float32 (stop - start,), NaN for a pair that could not be scored; call it once.
 
@@ -73,8 +77,8 @@ class CrossEncoder:
     special ones. `backend_name`, `device` and `dtype` say what runs it, where, and in which numbers (`dtype_reason`:
     why), `cpu_threads` on how many threads of the CPU. `cache` and `score_cache`, if there is one, count their hits and
     misses. `product_fields` are the attributes that the model names as those it reads, if it names any. `joins_pairs`
-    is false where pairs must be encoded as pairs, which is slower. `overlaps` says whether a batch may be launched
-    while another is on the device.
+    is false where pairs must be encoded as pairs, which is slower. `overlaps` says whether the device has a queue, so
+    that a batch is launched while another is on it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a model, put together in one place, below
@@ -117,7 +121,10 @@ class CrossEncoder:
         return self._backend.load_of(lengths)
 
     def launch(self, batch: list[Slice]) -> Flight:
-        """Begin to score a batch. On CUDA another batch may be launched before this one is waited for."""
+        """Begin to score a batch. Another may be launched before this one is waited for.
+
+        On the CPU that pays once wait_for_room() has returned true.
+        """
         rows = rows_of(batch)
         return Flight(self._backend.start(rows), rows.bounds)
 

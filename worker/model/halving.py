@@ -62,6 +62,10 @@ class HalvingWork(Generic[Logits]):
         """Return whether the device has come to the end of what was given to it; false before that."""
         return False
 
+    def wait_for_room(self) -> bool:
+        """Return that no other batch would begin beside this one."""
+        return False
+
     def run(self) -> None:
         """Give every group to the device."""
         self.ran = True

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from worker.thread_name import show_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
@@ -66,6 +68,7 @@ class PassThreads:
 
 
 def _work_alone(together: threading.Barrier) -> None:
+    show_name("score-pass")
     torch.get_num_threads()  # the first call on a thread sets what all begin with, and would do so after the next line
     torch.set_num_threads(1)
     together.wait()

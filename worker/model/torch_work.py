@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import TYPE_CHECKING
 
 import torch
@@ -55,12 +56,24 @@ class SideBySideWork(TorchWork):
 
     def __init__(self, backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads) -> None:
         super().__init__(backend, rows)
-        self._threads = threads
+        self._threads = threads.threads
+        self._begun = [(chosen, threads.submit(backend.forward, rows, chosen)) for chosen in backend.groups(rows)]
+
+    def is_done(self) -> bool:
+        """Return whether all passes have ended."""
+        return all(future.done() for _, future in self._begun)
+
+    def wait_for_room(self) -> bool:
+        """Wait until a thread has no pass of this batch to compute any more."""
+        running = {future for _, future in self._begun}
+        while len(running) >= self._threads:
+            running = wait(running, return_when=FIRST_COMPLETED).not_done
+        return True
 
     def begin(self, groups: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Callable[[], torch.Tensor]]]:
-        """Begin all passes at once and yield them in their order."""
-        begun = [(chosen, self._threads.submit(self.backend.forward, self.rows, chosen)) for chosen in groups]
-        return ((chosen, future.result) for chosen, future in begun)
+        """Yield the passes that run already."""
+        del groups
+        return ((chosen, future.result) for chosen, future in self._begun)
 
 
 def begin_on_cpu(backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads | None) -> TorchWork:

@@ -39,6 +39,7 @@ class Score:
 
     Where the device has a queue of its own, the next batch is put together while one is on it, as late as possible: as
     soon as the device may be free within the time that the host needs to prepare it. What comes until then shares it.
+    On the CPU it is put together when the first thread has nothing left to do of the batch before.
     `delays` are those of publishing: an event is due so much before its deadline.
     """
 
@@ -70,13 +71,14 @@ class Score:
         self._sweep_due_s = 0.0
         self._free_s = 0.0  # when the device came back from its last batch
         self._prepare_s = self.PREPARE_S
+        self._room_s = 0.0  # when the last batch left a part of the device free
+        self._rest_s = 0.0  # how long the rest of a batch lately took from then on
 
     def run(self, inbox: Channel[Job], publishing: Channel[Job]) -> None:
         """Score until the inbox has ended and nothing waits or flies."""
         self._model.warm_thread()
         self.is_warm = True
         ended = False
-        depth = 1 if self._model.overlaps else 0
         while not (ended and not self._scheduler and not self._flying):
             self._pulse.beat()
             try:
@@ -92,8 +94,11 @@ class Score:
             if not ended and self._patience_s(time.monotonic()) > 0:
                 continue  # the device is busy for longer than the next batch takes to prepare
             launched = self._launch(publishing)
-            while len(self._flying) > (depth if launched else 0):
+            while len(self._flying) > (1 if launched else 0):
                 self._land(self._flying.popleft(), publishing)
+            if self._flying and not self._model.overlaps and not self._flying[0].flight.wait_for_room():
+                self._land(self._flying.popleft(), publishing)
+            self._room_s = time.monotonic()
 
     def _sweep(self, publishing: Channel[Job]) -> None:
         """Put aside, now and then, what waits of partitions that are being given up."""
@@ -108,6 +113,8 @@ class Score:
         """Return how long the next batch may wait for more events, before it is to be looked at again."""
         if self._flying:
             last = self._flying[-1]
+            if not self._model.overlaps:  # a part of the device has nothing to do
+                return 0.0
             return min(self.LOOK_S, max(0.0, self._started_s(last) + last.least_s - self._prepare_s - now_s))
         return 0.0 if self._scheduler else self.IDLE_S
 
@@ -119,7 +126,7 @@ class Score:
         """Launch the next batch, and hand on what will not be scored; return whether there was one."""
         now_s = time.monotonic()
         last = self._flying[-1] if self._flying else None
-        free_s = max(now_s, self._started_s(last) + last.most_s) if last else now_s
+        free_s = self._free_at_s(last, now_s) if last else now_s
         is_alone = len(self._scheduler) == 1 and not self._flying
         dispatch = self._scheduler.next_batch(free_s)
         for job in dispatch.passed:
@@ -152,6 +159,10 @@ class Score:
         self._prepare_s = max(took_s, self._prepare_s + self.FORGET * (took_s - self._prepare_s))
         return True
 
+    def _free_at_s(self, last: _Flying, now_s: float) -> float:
+        """Return when the device will have come to the end of a batch, by all likelihood."""
+        return max(now_s, self._started_s(last) + last.most_s) if self._model.overlaps else now_s + self._rest_s
+
     def _warn_of_idle(self, job: Job) -> None:
         """Say that an event was not scored as a whole although nothing else waited for the device."""
         self._metrics.events.degraded_idle.inc()
@@ -176,6 +187,8 @@ class Score:
         now_s = time.monotonic()
         took_s = now_s - started_s
         self._free_s = now_s
+        if self._flying and not self._model.overlaps:
+            self._rest_s += self.FORGET * (now_s - self._room_s - self._rest_s)
         self._costs.observe(flying.load, took_s, now_s)
         pairs = sum(stop - start for _, start, stop in flying.batch)
         self._count(flying, pairs, took_s)

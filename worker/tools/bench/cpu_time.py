@@ -31,8 +31,8 @@ def thread_seconds() -> dict[str, float]:
 
 
 def named_thread_seconds(pid: int, name: str) -> float:
-    """Return the processor seconds of the living threads of a process that the system knows by this name."""
-    return sum(_ticks(stat) for stat in _read(Path(f"/proc/{pid}/task").glob("*/stat")) if f"({name})" in stat) / _HZ
+    """Return the processor seconds of the living threads of a process whose name begins so, as the system knows it."""
+    return sum(_ticks(stat) for stat in _read(Path(f"/proc/{pid}/task").glob("*/stat")) if f"({name}" in stat) / _HZ
 
 
 def machine_seconds() -> float:

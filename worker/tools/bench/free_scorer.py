@@ -35,6 +35,10 @@ class _Done:
         """Return True: it was done before it was asked for."""
         return True
 
+    def wait_for_room(self) -> bool:
+        """Return True likewise."""
+        return True
+
     def finish(self) -> Scored:
         """Return the logits."""
         return self.scored
