@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from worker.model.device import has_matrix_unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.model.flat_stream import Stream
 
 # Attention weights of one block of pairs: few enough to stay in a core's cache, so that three plain operators are up to
@@ -27,54 +30,74 @@ class BlockAttention:
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._block = 0 if dtype == torch.bfloat16 and has_matrix_unit() else _BLOCK_WEIGHTS
+        self._attend = without_the_lock(attend_runs)
 
     def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
         """Return what each token makes of its pair, (tokens, heads, width); projected is (tokens, 3, heads, width)."""
         attended = torch.zeros_like(projected[:, 0])
-        for start, pairs, length in stream.runs:
-            tokens = slice(start, start + pairs * length)
-            shape = (pairs, length, *attended.shape[1:])
-            queries, keys, values = (each[tokens].view(shape) for each in projected.unbind(1))
-            _attend(queries, keys, values, attended[tokens].view(shape), self._block)
+        queries, keys, values = projected.unbind(1)
+        runs = [(start, start, pairs, length, length) for start, pairs, length in stream.runs]
+        self._attend(queries, keys, values, attended, runs, self._block)
         return attended
 
     def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
         """Return what the first token of each pair makes of it; asked are its queries, (n, heads, width)."""
         attended = torch.zeros_like(asked)
-        row = 0
+        keys, values = projected.unbind(1)
+        runs, row = [], 0
         for start, pairs, length in stream.runs:
-            rows = slice(row, row + pairs)
-            shape = (pairs, length, *asked.shape[1:])
-            keys, values = (each[start : start + pairs * length].view(shape) for each in projected.unbind(1))
-            _attend(asked[rows, None], keys, values, attended[rows, None], self._block)
+            runs.append((row, start, pairs, 1, length))
             row += pairs
+        self._attend(asked, keys, values, attended, runs, self._block)
         return attended
 
 
-def _attend(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, attended: torch.Tensor, block_weights: int
-) -> None:
-    """Write the attention of pairs of one length, in blocks of at most that many weights where a pair has no more.
+def without_the_lock(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function compiled to TorchScript, which runs without the interpreter's lock; itself where that fails.
 
-    Queries and attended are (pairs, asked, heads, width), keys and values (pairs, tokens, heads, width).
+    Python takes the lock again after every operator, so with other threads about a pass waits for it a thousand times.
+    TorchScript is deprecated, and no longer there for every release of Python, but nothing else runs such a loop
+    without a C++ compiler at hand.
     """
-    pairs, asked, heads, width = queries.shape
-    length = keys.shape[1]
-    block = min(pairs, block_weights // (heads * asked * length))
-    if block == 0:
-        found = scaled_dot_product_attention(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2))
-        attended.copy_(found.transpose(1, 2))
-        return
-    weights = queries.new_empty((block * heads, asked, length), dtype=torch.float32)
-    for start in range(0, pairs, block):
-        some = slice(start, start + block)
-        left, right, mixed = (_by_head(each[some]) for each in (queries, keys, values))
-        here = weights[: len(left)]
-        torch.baddbmm(here, left, right.transpose(1, 2), beta=0, alpha=width**-0.5, out=here)
-        torch.softmax(here, -1, out=here)
-        attended[some].copy_(torch.bmm(here, mixed).view(-1, heads, asked, width).transpose(1, 2))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            compiled: Callable[..., None] = torch.jit.script(function)
+    except Exception:  # whatever it cannot compile here, Python can run
+        return function
+    return compiled
 
 
-def _by_head(rows: torch.Tensor) -> torch.Tensor:
-    """Return (pairs, tokens, heads, width) as float32 (pairs * heads, tokens, width)."""
-    return rows.transpose(1, 2).float().reshape(-1, rows.shape[1], rows.shape[3])
+def attend_runs(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    attended: torch.Tensor,
+    runs: list[tuple[int, int, int, int, int]],
+    block_weights: int,
+) -> None:
+    """Write the attention of pairs, run by run, in blocks of at most that many weights where a pair has no more.
+
+    Keys and values are (tokens, heads, width). A run is (first row of queries and attended, first row of keys and
+    values, pairs, rows of queries a pair, rows of keys a pair).
+    """
+    heads, width = attended.size(1), attended.size(2)
+    for row, start, pairs, asked, length in runs:
+        query = queries[row : row + pairs * asked].view(pairs, asked, heads, width).transpose(1, 2)
+        key = keys[start : start + pairs * length].view(pairs, length, heads, width).transpose(1, 2)
+        value = values[start : start + pairs * length].view(pairs, length, heads, width).transpose(1, 2)
+        result = attended[row : row + pairs * asked].view(pairs, asked, heads, width).transpose(1, 2)
+        block = min(pairs, block_weights // (heads * asked * length))
+        if block == 0:
+            result.copy_(scaled_dot_product_attention(query, key, value))
+        else:
+            weights = torch.empty((block * heads, asked, length), dtype=torch.float32)
+            for first in range(0, pairs, block):
+                last = min(pairs, first + block)
+                left = query[first:last].float().reshape(-1, asked, width)
+                right = key[first:last].float().reshape(-1, length, width)
+                mixed = value[first:last].float().reshape(-1, length, width)
+                here = weights[: left.size(0)]
+                torch.baddbmm(here, left, right.transpose(1, 2), beta=0, alpha=width**-0.5, out=here)
+                torch.softmax(here, -1, out=here)
+                result[first:last].copy_(torch.bmm(here, mixed).view(-1, heads, asked, width))
