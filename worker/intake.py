@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from worker.corrupt_records import is_passed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from worker.channel import Channel
     from worker.clock_skew import ClockSkew
@@ -23,19 +23,23 @@ class Intake:
 
     POLL_S = 0.05  # how long a signal or a revocation may wait for the loop
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where records come from, where they go, and what bounds them
         self,
         consumer: Consumer,
         in_flight: InFlight,
         inbox: Channel[Job],
         on_corrupt_record: OnCorruptRecord,
         clock_skew: ClockSkew,
+        *,
+        read_interval_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._consumer = consumer
         self._in_flight = in_flight
         self._inbox = inbox
         self._on_corrupt_record = on_corrupt_record
         self._clock_skew = clock_skew
+        self._read_interval_s = read_interval_s
+        self._polled_s = 0.0
         self.closed = False  # nothing more is admitted; any thread may look
         self.lost: Record | None = None  # what cannot be read, and is not passed over
         self._paused = False
@@ -52,7 +56,10 @@ class Intake:
         return self._paused
 
     def poll(self) -> list[Record]:
-        """Return what has come: within `POLL_S`, or at once where the partitions are paused."""
+        """Return what has come: within `POLL_S`, or at once where the partitions are paused.
+
+        It is read `read_interval_s` after the last time, or later.
+        """
         wait_s = self.POLL_S
         if self._paused:
             # Only to stay a member. It costs as much as settling ten events, so not after each of them.
@@ -60,6 +67,9 @@ class Intake:
             if now_s < self._poll_due_s:
                 return []
             self._poll_due_s, wait_s = now_s + self.POLL_S, 0.0
+        elif (early_s := self._polled_s + self._read_interval_s() - time.monotonic()) > 0:
+            time.sleep(early_s)
+        self._polled_s = time.monotonic()
         self._rewound.clear()
         return self._consumer.poll(wait_s, self._in_flight.door.limits.max_poll_records)
 

@@ -66,6 +66,7 @@ class Line:
             metrics=metrics,
             pulse=pulses.loop,
             options=settings.loop,
+            read_interval_s=lambda: scheduler.read_interval_s,
         )
 
     def start(self) -> None:

@@ -65,6 +65,7 @@ class MainLoop:
         metrics: Metrics,
         pulse: Pulse,
         options: LoopOptions,
+        read_interval_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._consumer = consumer
         self._in_flight = in_flight
@@ -75,7 +76,9 @@ class MainLoop:
         self._pulse = pulse
         self._options = options
         clock_skew = ClockSkew()
-        self._intake = Intake(consumer, in_flight, inbox, options.on_corrupt_record, clock_skew)
+        self._intake = Intake(
+            consumer, in_flight, inbox, options.on_corrupt_record, clock_skew, read_interval_s=read_interval_s
+        )
         self._commits = Commits(consumer, in_flight.ledger, self._intake.positions, metrics, options.commit_interval_s)
         self._gauges = Gauges(consumer, in_flight, clock_skew, metrics)
         self._tally = Tally(metrics)

@@ -68,7 +68,7 @@ def without_the_lock(function: Callable[..., None]) -> Callable[..., None]:
     return compiled
 
 
-def attend_runs(
+def attend_runs(  # noqa: PLR0913, PLR0917 - TorchScript takes tensors and numbers only, by their places
     queries: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,

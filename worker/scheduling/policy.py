@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 OnOverload = Literal["partial", "passthrough", "score"]
 
-_OVERLOADED = 1.1  # offered load above which it is not a burst that the next quiet second makes good
+OVERLOADED = 1.1  # offered load above which it is not a burst that the next quiet second makes good
 _BURST = 0.55  # of each list at least has time in a burst; with less there is no way back, and all are cut evenly
 _LEAST_MORE = 0.1  # of a list: less than this is not worth another turn, once its share is scored
 _MOST_LET_GO = 64  # lists that one call decides to let go; the others can wait for the next
@@ -79,7 +79,7 @@ class Policy:
     def __init__(self, on_overload: OnOverload, pace: Pace, offered: float, spread: float) -> None:
         self._on_overload = on_overload
         self._pace = pace
-        self._is_overloaded = offered > _OVERLOADED
+        self._is_overloaded = offered > OVERLOADED
         self._spread = spread
 
     def choose(self, waiting: Waiting) -> Choice:

@@ -16,7 +16,7 @@ from worker.scheduling.cost_model import Load, packed_load
 from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 from worker.scheduling.feasibility import Pace
 from worker.scheduling.offered_load import OfferedLoad, ShortBudgets
-from worker.scheduling.policy import Choice, OnOverload, Policy, Waiting
+from worker.scheduling.policy import OVERLOADED, Choice, OnOverload, Policy, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,9 @@ _HALF = 0.5  # of a full batch is the least that is efficient: what the host doe
 _LIGHT, _HEAVY = 0.9, 1.1
 _MOST_KEPT = 0.5  # of a budget, for publishing: a slow broker alone makes no list hopeless
 _MISSES = 8  # lists of other priorities that do not fit before the earliest deadline, until no more are tried
+# In overload what comes may wait for this share of a short budget, or of so many seconds, before it is read: records
+# that are read together cost the host less, and no list could have begun earlier.
+_READ_INTERVAL, _LONG_BUDGET_S = 0.05, 0.6
 _FORGET = 0.1  # the weight of the last batch in what lists share of their padding
 
 
@@ -130,7 +133,9 @@ class Scheduler:
         self._load_of = load_of
         self._queue = DeadlineQueue()
         self._arrivals = itertools.count()
-        self.expected_share = 1.0  # of a list that comes now, as far as can be seen; any thread may read it
+        # For any thread: how much of a list that comes now is scored, as far as can be seen, and how far apart
+        # Kafka may be read, since enough waits here.
+        self.expected_share, self.read_interval_s = 1.0, 0.0
         self._offered = OfferedLoad()
         self._budgets = ShortBudgets()
         self._batch_tokens = budget_tokens
@@ -169,6 +174,7 @@ class Scheduler:
         """Take the next batch, of at most the token budget unless a single pair is larger."""
         self._queue.sort_in()
         if not self._queue:
+            self.expected_share, self.read_interval_s = 1.0, 0.0
             return Dispatch([], "drained", [], Load(0, 0))
         choice, waiting = self._choose(now_s)
         self.expected_share = choice.middle_share()
@@ -218,6 +224,9 @@ class Scheduler:
         longest_s = math.inf
         if self._policy != "score":
             longest_s = max(_LEAST_EFFICIENT * fixed_s, _MOST_OF_BUDGET * self._budgets.low_s)
+        self.read_interval_s = (
+            _READ_INTERVAL * min(self._budgets.low_s, _LONG_BUDGET_S) if offered > OVERLOADED else 0.0
+        )
         efficient_s = min(full_s, max(_EFFICIENT * fixed_s, _HALF * full_s), longest_s) if fixed_s else 0.0
         caution = self._costs.caution
         self._batch_tokens = max(1, int(self._budget * min(1.0, longest_s / full_s))) if full_s else self._budget
