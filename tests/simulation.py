@@ -10,10 +10,11 @@ import numpy as np
 
 from tests import making
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
-from worker.scheduling.scheduler import BatchLimits, Scheduler
+from worker.scheduling.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from worker.jobs import Job, Slice
+    from worker.scheduling.limits import BatchLimits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from worker.ledger import Ledger
 from worker.loop import MainLoop
 from worker.ordering import Predecessors
 from worker.pipeline import Pipeline, Stage
-from worker.scheduling.scheduler import Scheduler, token_budget
+from worker.scheduling.limits import token_budget
+from worker.scheduling.scheduler import Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from worker.loop import LoopOptions
 from worker.model.options import ModelOptions
 from worker.options import PREFIX, options
 from worker.scheduling.cost_model import CostOptions
-from worker.scheduling.scheduler import BatchLimits
+from worker.scheduling.limits import BatchLimits
 from worker.server import ServerOptions
 from worker.settings_file import read_file
 from worker.stages import StageOptions

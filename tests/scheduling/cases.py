@@ -12,7 +12,7 @@ import numpy as np
 from tests import making
 from tests.simulation import Device, Ends, run
 from worker.scheduling.cost_model import Load
-from worker.scheduling.scheduler import BatchLimits
+from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
     from worker.jobs import Job

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
-from worker.scheduling.scheduler import BatchLimits, Scheduler
+from worker.scheduling.limits import BatchLimits
+from worker.scheduling.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from worker.jobs import Job

@@ -11,7 +11,7 @@ import pytest
 from tests import making
 from tests.simulation import Device, run
 from worker.scheduling.cost_model import Load
-from worker.scheduling.scheduler import BatchLimits
+from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,8 @@ from tests.scheduling.per_token import PER_TOKEN, scheduler_of
 from worker.jobs import Slice
 from worker.ledger import Ledger
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
-from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler, degrades, token_budget
+from worker.scheduling.limits import BatchLimits, degrades, token_budget
+from worker.scheduling.scheduler import Dispatch, Scheduler
 
 if TYPE_CHECKING:
     from worker.jobs import Job

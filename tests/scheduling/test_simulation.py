@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation import Device, run, traffic
-from worker.scheduling.scheduler import BatchLimits
+from worker.scheduling.limits import BatchLimits
 
 DEVICE = Device()
 FIFO = BatchLimits(schedule="fifo")

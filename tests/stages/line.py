@@ -21,7 +21,8 @@ from worker.model.token_cache import TokenCache
 from worker.pipeline import Pulse
 from worker.scheduling.cost_model import CostModel, CostOptions, Load, packed_load
 from worker.scheduling.latency import LatencyWindow
-from worker.scheduling.scheduler import BatchLimits, Scheduler
+from worker.scheduling.limits import BatchLimits
+from worker.scheduling.scheduler import Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from worker.metrics import Metrics
 from worker.pipeline import Pulse
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.latency import LatencyWindow
-from worker.scheduling.scheduler import BatchLimits, Dispatch, Scheduler
+from worker.scheduling.limits import BatchLimits
+from worker.scheduling.scheduler import Dispatch, Scheduler
 from worker.stages import Score, score
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from worker.metrics import Metrics
 from worker.model.score_cache import ScoreCache
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.latency import LatencyWindow
-from worker.scheduling.scheduler import BatchLimits, Scheduler
+from worker.scheduling.limits import BatchLimits
+from worker.scheduling.scheduler import Scheduler
 from worker.stages import Score
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tests import making
 from worker.dead_letters import REASONS, read
 from worker.jobs import Job, Record
 from worker.ledger import Ledger
-from worker.scheduling.scheduler import BatchLimits
+from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
     from worker.scheduling.policy import OnOverload

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from annotated_types import Ge, Gt
-from typing_extensions import Doc
 
 from worker.scheduling.batch import Batch, lengths_of, probe
 from worker.scheduling.cost_model import Load, packed_load
 from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 from worker.scheduling.feasibility import Pace
+from worker.scheduling.limits import NO_TIME
 from worker.scheduling.offered_load import OfferedLoad, ShortBudgets
-from worker.scheduling.policy import OVERLOADED, Choice, OnOverload, Policy, Waiting
+from worker.scheduling.policy import OVERLOADED, Choice, Policy, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.jobs import Job, Slice
     from worker.scheduling.cost_model import CostModel
+    from worker.scheduling.limits import BatchLimits
 
 # Why a batch was not larger: the values of a metric label.
 DISPATCH_REASONS = ("drained", "full", "deadline")
-
-# Why not every candidate of an event was scored.
-NO_TIME = "no_time"
 
 # While everything is let go nothing is measured, and a device that is fast again would never be seen. So a few pairs
 # are scored for the time that they take alone, so often, and more often while nothing waits for the device; the cost
@@ -51,49 +47,6 @@ _MISSES = 8  # lists of other priorities that do not fit before the earliest dea
 # that are read together cost the host less, and no list could have begun earlier.
 _READ_INTERVAL, _LONG_BUDGET_S = 0.05, 0.6
 _FORGET = 0.1  # the weight of the last batch in what lists share of their padding
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLimits:
-    """What a batch may hold, and what becomes of an event that cannot be scored in time."""
-
-    batch_tokens: Annotated[
-        int | None,
-        Gt(0),
-        Doc("Token budget of a batch; larger events are split. If not given, 4,096 on a CPU and 32,768 on CUDA."),
-    ] = None
-    schedule: Annotated[
-        Literal["edf", "fifo", "lifo"],
-        Doc(
-            "edf: by deadline, what cannot be in time degraded; fifo: in order of arrival, however late; lifo: the "
-            "newest first, however late, so that a backlog does not hold up what is fresh."
-        ),
-    ] = "edf"
-    on_overload: Annotated[
-        OnOverload,
-        Doc(
-            "While not everything can be scored in time: partial scores the same share of each event's candidates, the "
-            "first ones; passthrough scores as many events as possible as a whole and returns the others as they came; "
-            "score scores all of everything, late."
-        ),
-    ] = "partial"
-    publish_margin_ms: Annotated[
-        float, Ge(0), Doc("Time that is kept free before an event's deadline, for ranking and publishing it.")
-    ] = 5.0
-
-
-def token_budget(limits: BatchLimits, device: str) -> int:
-    """Return the token budget of a batch on a device.
-
-    On a CPU a batch is a queue of small forward passes, so a larger one is no faster and only makes its events wait for
-    each other; a GPU needs much work at once.
-    """
-    return limits.batch_tokens or (4_096 if device == "cpu" else 32_768)
-
-
-def degrades(limits: BatchLimits) -> bool:
-    """Return whether an event that cannot be in time is not scored, or not as a whole."""
-    return limits.schedule == "edf" and limits.on_overload != "score"
 
 
 class Dispatch(NamedTuple):

@@ -48,6 +48,7 @@ class Score:
     PREPARE_S = 0.002  # what the host needs to put a batch together and launch it, until that was seen
     MOST_PREPARE_S = 0.02  # a launch that took longer waited for something
     FORGET = 0.1  # how fast a slow launch is forgotten: a busy host may need as long again
+    DEVIATIONS = 2.0  # mean ones, from the mean to what the rest of a batch hardly ever takes (Jacobson, 1988)
     LOOK_S = 0.0005  # how late it may be seen that a batch is back: it would count as the device's time
 
     def __init__(  # noqa: PLR0913 - what it decides by, and what it decides about
@@ -72,7 +73,7 @@ class Score:
         self._free_s = 0.0  # when the device came back from its last batch
         self._prepare_s = self.PREPARE_S
         self._room_s = 0.0  # when the last batch left a part of the device free
-        self._rest_s = 0.0  # how long the rest of a batch lately took from then on
+        self._rest_s = self._rest_off_s = 0.0  # how long its rest lately took from then on, and how far off that was
 
     def run(self, inbox: Channel[Job], publishing: Channel[Job]) -> None:
         """Score until the inbox has ended and nothing waits or flies."""
@@ -161,7 +162,9 @@ class Score:
 
     def _free_at_s(self, last: _Flying, now_s: float) -> float:
         """Return when the device will have come to the end of a batch, by all likelihood."""
-        return max(now_s, self._started_s(last) + last.most_s) if self._model.overlaps else now_s + self._rest_s
+        if self._model.overlaps:
+            return max(now_s, self._started_s(last) + last.most_s)
+        return now_s + self._rest_s + self.DEVIATIONS * self._rest_off_s
 
     def _warn_of_idle(self, job: Job) -> None:
         """Say that an event was not scored as a whole although nothing else waited for the device."""
@@ -188,7 +191,9 @@ class Score:
         took_s = now_s - started_s
         self._free_s = now_s
         if self._flying and not self._model.overlaps:
-            self._rest_s += self.FORGET * (now_s - self._room_s - self._rest_s)
+            off_s = now_s - self._room_s - self._rest_s
+            self._rest_s += self.FORGET * off_s
+            self._rest_off_s += self.FORGET * (abs(off_s) - self._rest_off_s)
         self._costs.observe(flying.load, took_s, now_s)
         pairs = sum(stop - start for _, start, stop in flying.batch)
         self._count(flying, pairs, took_s)

@@ -15,7 +15,7 @@ from worker.corrupt_records import fault as corrupt_fault
 from worker.events import Decoder, InvalidEvent
 from worker.jobs import Fault, Job
 from worker.model.repeats import without_repeats
-from worker.scheduling.scheduler import NO_TIME, degrades
+from worker.scheduling.limits import NO_TIME, degrades
 from worker.stages.faults import defect, where
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.jobs import Request
     from worker.model.score_cache import ScoreCache
     from worker.model.tokens import PairEncoder
-    from worker.scheduling.scheduler import BatchLimits
+    from worker.scheduling.limits import BatchLimits
 
 log = logging.getLogger(__name__)
 

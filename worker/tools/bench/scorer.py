@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.jobs import Slice
 from worker.model.cross_encoder import load_model
-from worker.scheduling.scheduler import token_budget
+from worker.scheduling.limits import token_budget
 from worker.tools.bench.bare_job import bare_job
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.peers import open_sentence_transformers

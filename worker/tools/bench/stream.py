@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from worker.model.cross_encoder import load_model
-from worker.scheduling.scheduler import token_budget
+from worker.scheduling.limits import token_budget
 from worker.tools.bench import rivals
 from worker.tools.bench.append_time import stamp_by_broker
 from worker.tools.bench.broker import bench_broker
