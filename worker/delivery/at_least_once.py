@@ -25,7 +25,7 @@ class AtLeastOnce:
 
     def visible_s(self, now_s: float) -> float:
         """Count with what acknowledgements take."""
-        return now_s + self.delays.p99_s(now_s)
+        return now_s + self.delays.p97_s(now_s)
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send it; the ending comes from the producer's thread."""

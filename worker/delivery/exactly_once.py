@@ -74,7 +74,7 @@ class ExactlyOnce:
 
     def visible_s(self, now_s: float) -> float:
         """Count with when the transaction is due, and with what its end takes."""
-        return self._open.end_s(now_s) + self._ends.p99_s(now_s)
+        return self._open.end_s(now_s) + self._ends.p97_s(now_s)
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send an outcome within the open transaction; the first one opens it."""

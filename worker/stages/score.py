@@ -88,7 +88,7 @@ class Score:
                 ended, arrived = True, []
             now_s = time.monotonic()
             for job in arrived:
-                self._scheduler.add(job, self._delays.p99_s(now_s))
+                self._scheduler.add(job, self._delays.p97_s(now_s))
             self._sweep(publishing)
             while self._flying and self._flying[0].flight.is_done():
                 self._land(self._flying.popleft(), publishing)
