@@ -144,6 +144,7 @@ def bench(
     limit: int = 1_000_000,
     dead_letters: DeadLetterLimits | None = None,
     line_of: Callable[[Record], Hashable | None] = by_key,
+    read_interval_s: Callable[[], float] = lambda: 0.0,
     **options: Any,
 ) -> Bench:
     """Make a loop that commits in every turn, unless told otherwise; each stage is given the bench."""
@@ -169,6 +170,7 @@ def bench(
         metrics=metrics,
         pulse=Pulse(),
         options=LoopOptions(**given),
+        read_interval_s=read_interval_s,
     )
     made = Bench(loop, consumer, ledger, door, inbox, endings, metrics, pipeline)
     return made

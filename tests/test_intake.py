@@ -126,3 +126,14 @@ def test_what_a_poll_brought_before_its_partition_was_rewound_is_not_taken() -> 
     assert line.consumer.rewound == [{PARTITION: 4}]
     assert line.inbox.take(0) == []
     assert [job.record.offset for job in line.take(record(4))] == [4]
+
+
+def test_kafka_is_read_so_far_apart_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = bench(read_interval_s=lambda: 0.03)
+    slept: list[float] = []
+    monkeypatch.setattr("worker.intake.time.sleep", slept.append)
+    line.turn()
+    assert slept == []  # the first time is long ago
+    line.turn()
+    assert len(slept) == 1
+    assert 0 < slept[0] <= 0.03
