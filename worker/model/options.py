@@ -79,7 +79,7 @@ class ModelOptions:
         Doc("Padded tokens that one forward pass takes; chosen by backend and device if not given."),
     ] = None
     cpu_threads: Annotated[
-        int | None, Ge(1), Doc("Threads of a forward pass on the CPU; the backend's own choice if not given.")
+        int | None, Ge(1), Doc("Threads that run the model on the CPU; the backend's own choice if not given.")
     ] = None
     openvino_cache: Annotated[
         str | None,
