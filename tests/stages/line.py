@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from worker.scheduling.policy import OnOverload
 
 
+class PanicException(BaseException):  # as pyo3 names it
+    """What a library that is written in Rust raises."""
+
+
+RAISED = {"panic": PanicException("index out of bounds"), "interrupt": KeyboardInterrupt(), "exit": SystemExit()}
+
 SCORE_ALL = BatchLimits(on_overload="score")
 
 
@@ -81,6 +87,8 @@ class Model:
     def encode(self, query: str, texts: list[str]) -> Pairs:
         if query == "broken":
             raise RuntimeError("the tokenizer failed")
+        if query in RAISED:
+            raise RAISED[query]
         return making.pairs(*[3] * len(texts))
 
 
