@@ -138,8 +138,9 @@ def test_of_what_was_too_large_for_the_memory_size_codec_and_the_last_offset_are
     bare = letter_of(large, keep="nothing")
     assert ours(bare)["dlq.value-dropped"] == dropped.value
     assert ours(bare)["dlq.key-dropped"].startswith("bytes=4 sha256=")
-    one = replace(large.record, refused=Refused("too_large", "expected less", None, 41_822, dropped))
-    large.record = one
+    large.record = replace(large.record, refused=Refused("too_large", "expected less", None, 41_822, dropped))
+    assert ours(letter_of(large))["dlq.original-last-offset"] == "41822"
+    large.record = replace(large.record, refused=Refused("not_utf8", "expected names", "headers", 41_822))
     assert "dlq.original-last-offset" not in ours(letter_of(large))
 
 

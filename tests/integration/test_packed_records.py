@@ -45,7 +45,7 @@ def test_of_a_batch_with_a_giant_in_it_the_others_are_reranked_and_the_worker_do
     assert [json.loads(found.value)["request_id"] for found in results] == ["r0", "r1"]
     assert [json.loads(found.value)["source"]["offset"] for found in results] == [0, 2]
     letter = read(_as_record(line.read(line.dead_letters, 1)[0]))
-    assert (letter.reason, letter.offset, letter.last_offset) == ("too_large", 1, None)
+    assert (letter.reason, letter.offset, letter.last_offset) == ("too_large", 1, 1)
     assert (letter.key, letter.headers, letter.value) == (b"k", [("trace", b"1")], None)
     assert letter.value_dropped == f"bytes={len(giant)} codec=zstd"
     assert _peak_bytes(worker) - before < GIANT_BYTES / 4

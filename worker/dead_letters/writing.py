@@ -61,12 +61,12 @@ def dead_letter(  # noqa: PLR0913  # all but the job are named, and each is a fa
 
 
 def _place(record: Record) -> _Texts:
-    last = record.next_offset - 1
+    may_be_several = record.corrupt or (record.refused and record.refused.dropped)
     return {
         "original-topic": record.partition.topic,
         "original-partition": str(record.partition.number),
         "original-offset": str(record.offset),
-        "original-last-offset": str(last) if record.corrupt or last != record.offset else None,
+        "original-last-offset": str(record.next_offset - 1) if may_be_several else None,
         "original-timestamp": str(record.timestamp_ms),
     }
 
