@@ -11,8 +11,9 @@ from kafka.errors import CorruptRecordError
 from kafka.record import MemoryRecordsBuilder
 
 from tests.damage import with_checksum
-from worker.kafka_io import record_batches, unpacking
-from worker.kafka_io.record_batches import MOST_HEADERS, BoundedRecords, RefusedValue
+from worker.kafka_io import legacy_batches, record_batches, unpacking
+from worker.kafka_io.record_batches import BoundedRecords
+from worker.kafka_io.refusals import MOST_HEADERS, RefusedValue
 from worker.kafka_io.unpacking import CODECS
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_one_stands_for_all_that_cannot_be_unpacked_from_where_it_was_fetched(
 def test_a_batch_of_an_old_format_is_read_or_one_stands_for_it(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = batch(of(SMALL), of(SMALL * 1000), codec=codec, magic=1)
     assert [record.value for record in read(raw)] == [SMALL, SMALL * 1000]
-    monkeypatch.setattr(record_batches, "MOST_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(legacy_batches, "MOST_BLOCK_BYTES", 1000)
     (whole,) = read(raw, fetch_offset=99)
     assert (whole.offset, refused(whole).last_offset) == (99, 100)  # it has the offset of its last record
     assert (refused(whole).dropped or ("",))[0].endswith(f" codec={codec}")

@@ -19,7 +19,7 @@ from worker.kafka_io.membership import Membership
 from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
-from worker.kafka_io.record_batches import RefusedValue
+from worker.kafka_io.refusals import RefusedValue
 from worker.kafka_io.static_member import StaticMember
 
 if TYPE_CHECKING:

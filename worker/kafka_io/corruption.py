@@ -17,7 +17,8 @@ from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 from worker.exits import ENDS
 from worker.jobs import Corrupt
 from worker.kafka_io.batches import next_readable
-from worker.kafka_io.record_batches import BoundedRecords, RefusedValue
+from worker.kafka_io.record_batches import BoundedRecords
+from worker.kafka_io.refusals import RefusedValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

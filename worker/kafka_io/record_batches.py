@@ -8,7 +8,7 @@ to unpack, or cannot be unpacked in pieces.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kafka.errors import CorruptRecordError
 from kafka.record import MemoryRecords
@@ -16,27 +16,23 @@ from kafka.record.default_records import ControlRecord, DefaultRecord, DefaultRe
 from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.util import decode_varint
 
-from worker.jobs import Dropped, Headers, Refused
-from worker.kafka_io.unpacking import CODECS, MOST_BLOCK_BYTES, TooLargeToUnpackError, unpacked
+from worker.jobs import Dropped, Refused
+from worker.kafka_io.legacy_batches import LegacyBatch
+from worker.kafka_io.record_fields import content, headers_of
+from worker.kafka_io.refusals import MOST_HEADERS, RefusedValue, described, misnamed_header, too_many_headers
+from worker.kafka_io.unpacking import CODECS, TooLargeToUnpackError, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Each header is an object of 150 bytes, and can have two in a record.
-MOST_HEADERS = 1000
+    from worker.jobs import Headers
+
 # Of a record that is too large its key is kept, and its headers are, up to so many bytes.
 _KEPT_BYTES = 64 * 1024
 # How much of a batch may be unpacked for nothing but to get past it: seconds of the thread that polls.
 _MOST_PASSED_BYTES = 1024 * 1024 * 1024
 _FRONT_BYTES = 32  # attributes, time, offset and the length of the key
 _VARINT_BYTES = 10
-
-
-class RefusedValue(NamedTuple):
-    """What stands for the value of a record that is refused: why, and the value if that was kept."""
-
-    refused: Refused
-    value: bytes | None
 
 
 class BoundedRecords(MemoryRecords):  # type: ignore[misc]  # the client is untyped
@@ -56,7 +52,7 @@ class BoundedRecords(MemoryRecords):  # type: ignore[misc]  # the client is unty
         if isinstance(batch, DefaultRecordBatch):
             return _Batch(batch, self._fetch_offset, self._record_bytes)
         if isinstance(batch, LegacyRecordBatch) and batch.compression_type:
-            return _LegacyBatch(batch, self._fetch_offset)
+            return LegacyBatch(batch, self._fetch_offset)
         return batch
 
 
@@ -115,20 +111,20 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         _, pos = decode_varint(buffer, start)  # attributes, of which none is in use
         time_delta, pos = decode_varint(buffer, pos)
         offset_delta, pos = decode_varint(buffer, pos)
-        key, pos = _content(buffer, pos)
+        key, pos = content(buffer, pos)
         value: Any
-        value, pos = _content(buffer, pos)
+        value, pos = content(buffer, pos)
         count, pos = decode_varint(buffer, pos)
         offset = self.base_offset + offset_delta
         headers: Headers = ()
         if count > MOST_HEADERS:
             pos = start + length
-            dropped = Dropped(_described(len(value or b""), self._codec), headers=count)
-            value = RefusedValue(_too_many(count, offset, dropped), None)
+            dropped = Dropped(described(len(value or b""), self._codec), headers=count)
+            value = RefusedValue(too_many_headers(count, offset, dropped), None)
         else:
-            headers, misnamed, pos = _headers(buffer, pos, count)
+            headers, misnamed, pos = headers_of(buffer, pos, count)
             if misnamed is not None:
-                value = RefusedValue(_misnamed(misnamed, offset), value)
+                value = RefusedValue(misnamed_header(misnamed, offset), value)
         if pos - start != length:
             raise CorruptRecordError(f"expected a record of {length} bytes, got one of {pos - start}")
         self._pos = pos
@@ -151,7 +147,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         try:
             if key_length > _KEPT_BYTES:
                 left -= self._pass(key_length, left)
-                key_dropped = _described(key_length, self._codec)
+                key_dropped = described(key_length, self._codec)
             elif key_length >= 0:
                 key = self._take(key_length)
                 left -= key_length
@@ -167,7 +163,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
             + ("" if last_offset == offset else "; those behind it in its batch cannot be reached"),
             None,
             last_offset,
-            Dropped(_described(max(0, value_length), self._codec), key_dropped, count),
+            Dropped(described(max(0, value_length), self._codec), key_dropped, count),
         )
         return self._record(length, time_delta, offset, key, RefusedValue(refused, None), headers)
 
@@ -183,7 +179,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         if count > MOST_HEADERS:
             self._pos = end
             return (), count
-        headers, _, self._pos = _headers(self._buffer, pos, count)
+        headers, _, self._pos = headers_of(self._buffer, pos, count)
         if self._pos != end:
             raise CorruptRecordError("a record has another length than it says")
         return headers, None
@@ -246,74 +242,3 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         self._pos += rest
         self._passed += rest
         return size
-
-
-class _LegacyBatch(LegacyRecordBatch):  # type: ignore[misc]
-    """A batch of a format before Kafka 0.11, which cannot be taken apart in pieces."""
-
-    def __init__(self, batch: Any, fetch_offset: int) -> None:
-        for name in LegacyRecordBatch.__slots__:
-            setattr(self, name, getattr(batch, name))
-        self._fetch_offset = fetch_offset
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            yield from super().__iter__()
-        except TooLargeToUnpackError as error:
-            codec, last = CODECS[self.compression_type], int(self._offset)  # a batch has the offset of its last record
-            message = f"expected a batch of at most {MOST_BLOCK_BYTES} bytes in its old format, got more"
-            refused = Refused("too_large", message, None, last, Dropped(_described(error.size_bytes, codec)))
-            offset = min(self._fetch_offset, last)
-            yield DefaultRecord(0, offset, -1, self.timestamp_type, None, RefusedValue(refused, None), [])
-
-    def _decompress(self, key_offset: int) -> Any:
-        if self.compression_type == self.CODEC_LZ4 and self._magic == 0:  # with a checksum that only Kafka 0.8 wrote
-            return super()._decompress(key_offset)
-        _, packed = self._read_key_value(key_offset)
-        whole = bytearray()
-        for piece in unpacked(self.compression_type, memoryview(packed or b"")):
-            whole += piece
-            if len(whole) > MOST_BLOCK_BYTES:
-                raise TooLargeToUnpackError(len(whole))
-        return whole
-
-
-def _content(buffer: bytearray, pos: int) -> tuple[bytes | None, int]:
-    """Return a key or a value, and the position behind it."""
-    length, pos = decode_varint(buffer, pos)
-    if length < 0:
-        return None, pos
-    return bytes(buffer[pos : pos + length]), pos + length
-
-
-def _headers(buffer: bytearray, pos: int, count: int) -> tuple[Headers, str | None, int]:
-    """Return headers, the first name of them that is not UTF-8, and the position behind them."""
-    if count < 0:
-        raise CorruptRecordError(f"expected a number of headers, got {count}")
-    headers, misnamed = [], None
-    for _ in range(count):
-        raw, pos = _content(buffer, pos)
-        if raw is None:
-            raise CorruptRecordError("a header has no name")
-        name = raw.decode("utf-8", "backslashreplace")
-        if misnamed is None and name.encode() != raw:
-            misnamed = name
-        value, pos = _content(buffer, pos)
-        headers.append((name, value))
-    return tuple(headers), misnamed, pos
-
-
-def _described(size_bytes: int, codec: str) -> str:
-    return f"bytes={size_bytes} codec={codec}"
-
-
-def _too_many(count: int, offset: int, dropped: Dropped) -> Refused:
-    return Refused("too_large", f"expected at most {MOST_HEADERS} headers, got {count}", "headers", offset, dropped)
-
-
-def _misnamed(name: str, offset: int) -> Refused:
-    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
-    return Refused("not_utf8", f"expected names in UTF-8, got {shown}", "headers", offset)
-
-
-_SHOWN = 60  # characters of a header's name in an error
