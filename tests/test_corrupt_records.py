@@ -1,11 +1,13 @@
 """What the worker says of records that cannot be read."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.making import corrupt, record
 from worker.corrupt_records import OnCorruptRecord, fault, is_passed, stopped_at
 from worker.exits import Exit
-from worker.jobs import Record
+from worker.jobs import Dropped, Fault, Record, Refused
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,16 @@ def test_the_fault_of_its_dead_letter_says_which_records_were_lost() -> None:
     assert (made.reason, made.stage, made.error) == ("corrupt", "receive", "CorruptRecordError")
     assert made.message == "requests partition 0: the records at offsets 8 to 11 could not be read: failed crc check"
     assert fault(record(8)) is None
+
+
+def test_what_is_refused_is_passed_over_and_its_dead_letter_says_why() -> None:
+    refused = replace(record(8), refused=Refused("not_utf8", "expected names in UTF-8, got x", "headers", 8))
+    assert is_passed(refused, "stop")
+    assert fault(refused) == Fault(
+        "not_utf8", "receive", "InvalidEvent", "headers: expected names in UTF-8, got x", "headers"
+    )
+    several = replace(record(8), refused=Refused("too_large", "expected less", None, 11, Dropped("bytes=1 codec=zstd")))
+    assert several.next_offset == 12
+    made = fault(several)
+    assert made
+    assert made.message == "event: expected less"

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -18,7 +19,9 @@ def text_of(fields: dict[str, Any], **options: Any) -> str:
 def test_a_request_has_what_the_event_says() -> None:
     candidates = [{"id": "a", "text": "lamp", "score": 1.5}, {"id": "b", "fields": {"title": "Lamp"}}]
     document = event(candidates=candidates, top_k=5, budget_ms=80.5, priority=9, metadata={"page": [1, None]})
-    assert decode(document) == Request(
+    request = decode(document)
+    assert orjson.dumps(request.metadata) == b'{"page":[1,null]}'
+    assert replace(request, metadata=None) == Request(
         request_id="r1",
         query="desk lamp",
         candidate_ids=["a", "b"],
@@ -26,7 +29,6 @@ def test_a_request_has_what_the_event_says() -> None:
         top_k=5,
         budget_ms=80.5,
         priority=9,
-        metadata={"page": [1, None]},
     )
 
 
@@ -77,7 +79,7 @@ def test_the_examples_of_the_schema_are_decoded() -> None:
 def test_metadata_of_250_levels_is_carried() -> None:
     value = orjson.dumps(event())[:-1] + b',"metadata":' + nested(250) + b"}"
     request = DECODER.decode(record(value))
-    assert orjson.loads(encode(request, [0.5]))["metadata"] == request.metadata
+    assert orjson.loads(encode(request, [0.5]))["metadata"] == orjson.loads(nested(250))
 
 
 def test_fields_are_joined_in_the_configured_order() -> None:

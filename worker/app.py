@@ -82,7 +82,7 @@ def serve(  # noqa: PLR0913 - everything meets here
     metrics.progress.poll_age.set_function(pulses.loop.age_s)
     with ExitStack() as last, ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
-        consumer = stack.enter_context(Consumer(settings.kafka, isolation_level=settings.delivery.reads))
+        consumer = stack.enter_context(_open_consumer(settings))
         delivery = stack.enter_context(closing(open_delivery(settings, consumer, endings, metrics, pulses.publisher)))
         line = Line(
             settings, model, costs, consumer, delivery, endings=endings, metrics=metrics, pulses=pulses, traces=traces
@@ -96,6 +96,12 @@ def serve(  # noqa: PLR0913 - everything meets here
         health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
         health.ready_when(line.missing, is_draining=lambda: line.loop.stopping)
         line.loop.run(is_stopping)
+
+
+def _open_consumer(settings: Settings) -> Consumer:
+    # What is larger becomes a dead letter, and could not be in it.
+    most = max(settings.events.max_event_bytes, settings.kafka.max_record_bytes)
+    return Consumer(settings.kafka, isolation_level=settings.delivery.reads, record_bytes=most)
 
 
 def _freeze_heap() -> None:

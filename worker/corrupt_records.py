@@ -1,4 +1,7 @@
-"""What becomes of records that cannot be read: the worker stops before them, or passes over them with a dead letter."""
+"""What becomes of records that cannot be read: the worker stops before them, or passes over them with a dead letter.
+
+It always passes over one that is refused, which a producer has made so: no broker, and no other copy, has a better one.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,9 @@ def stopped_at(record: Record, *, finished: bool) -> StopError:
 
 def fault(record: Record) -> Fault | None:
     """Return the fault of the dead letter that stands for records that cannot be read; None for one that can."""
+    if record.refused is not None:
+        reason, message, path, *_ = record.refused
+        return Fault(reason, "receive", "InvalidEvent", f"{path or 'event'}: {message}", path)
     if record.corrupt is None:
         return None
     return Fault(REASON, "receive", "CorruptRecordError", f"{_place(record)} could not be read: {record.corrupt.why}")

@@ -27,6 +27,11 @@ class Exit(IntEnum):
     CORRUPT = 18  # records of the request topic cannot be read
 
 
+# What is raised to end a thread or the process, or a generator. All else that is raised while one event is worked on
+# may be that event's fault, also what is no Exception: a panic in a library that is written in Rust is none.
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
 class StopError(Exception):
     """Ends the worker. The message says what was expected, what came and what to do; nothing else is printed."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from worker.ledger import Ledger
     from worker.ordering import Predecessors
 
+_HEADER_BYTES = 150  # what a header takes beside its name and value; it may have next to nothing of those
+
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
@@ -59,5 +61,5 @@ class InFlight:
 
 
 def _size_bytes(record: Record) -> int:
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    headers = sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in record.headers)
     return len(record.value or b"") + len(record.key or b"") + headers

@@ -28,4 +28,4 @@ def as_read(letter: Letter) -> Record:
 
 
 def ours(letter: Letter) -> dict[str, str]:
-    return {name: text.decode() for name, text in letter.headers if name.startswith("dlq.")}
+    return {name: text.decode() for name, text in letter.headers if name.startswith("dlq.") and text is not None}

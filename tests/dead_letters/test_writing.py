@@ -1,13 +1,17 @@
 """What is written of an event that cannot be reranked."""
 
 import hashlib
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from tests.dead_letters.letters import NOW_S, as_read, job, letter_of, ours
 from worker import events
 from worker.dead_letters import REASONS, read
-from worker.jobs import Fault
+from worker.dead_letters import headers as headers_module
+from worker.jobs import Dropped, Fault, Refused
+from worker.tools.letters.choice import VALUE_DROPPED, why_not
 
 
 def test_key_and_value_are_the_original_bytes() -> None:
@@ -46,22 +50,22 @@ def test_the_original_headers_come_first_in_their_order() -> None:
     assert letter_of(job(original)).headers[:4] == list(original)
 
 
-def test_headers_without_a_value_are_listed_by_name() -> None:
-    letter = letter_of(job((("a, b", None), ("c", b"1"), ("ü", None), ("ü", None))))
-    assert [name for name, _ in letter.headers if not name.startswith("dlq.")] == ["c"]
-    assert ours(letter)["dlq.null-headers"] == "a%2C%20b,%C3%BC"
-    assert read(as_read(letter)).null_headers == ["a, b", "ü"]
+def test_headers_without_a_value_stay_what_they_are() -> None:
+    headers = (("a, b", None), ("c", b"1"), ("ü", None), ("ü", None))
+    letter = letter_of(job(headers))
+    assert letter.headers[:4] == list(headers)
+    assert read(as_read(letter)).headers == list(headers)
 
 
 def test_a_replayed_event_that_fails_again_counts_on() -> None:
     first = letter_of(job((("a", b"1"), ("null", None))))
     second = letter_of(job((*first.headers, ("empty", None))), now_s=NOW_S + 60, worker_version="0.2.0")
+    assert second.headers[:3] == [("a", b"1"), ("null", None), ("empty", None)]
     names = [name for name, _ in second.headers]
     assert len(names) == len(set(names))
     assert ours(second) == ours(first) | {
         "dlq.attempts": "2",
         "dlq.worker-version": "0.2.0",
-        "dlq.null-headers": "null,empty",
         "dlq.first-topic": "rerank-requests",
         "dlq.first-partition": "3",
         "dlq.first-offset": "41822",
@@ -79,17 +83,20 @@ def test_a_replayed_event_that_fails_again_counts_on() -> None:
         ("dlq.attempts", None),
         ("dlq.first-failure-time", b"yesterday"),
         ("dlq.first-failure-time", b"2026-99-22T00:00:00.125Z"),
+        ("dlq.first-topic", b"x" * 250),  # no topic has such a name, and no dead letter room for more and more of it
     ],
 )
 def test_an_earlier_header_that_no_worker_wrote_counts_for_nothing(header: tuple[str, bytes | None]) -> None:
     headers = ours(letter_of(job((header,))))
+    assert "dlq.first-topic" not in headers
     assert headers["dlq.attempts"] == "1"
     assert headers["dlq.first-failure-time"] == "2026-11-22T00:00:00.125Z"
 
 
 def test_a_long_message_is_cut() -> None:
-    letter = letter_of(job(fault=Fault("model", "score", "RuntimeError", "x" * 5000)))
-    assert ours(letter)["dlq.error-message"] == "x" * 1000
+    long = job(fault=Fault("model", "score", "RuntimeError", "x" * 5000))
+    assert ours(letter_of(long))["dlq.error-message"] == "x" * 1000
+    assert ours(letter_of(long, keep="nothing"))["dlq.error-message"] == "x" * 200
 
 
 def test_a_message_that_utf_8_cannot_hold_is_escaped() -> None:
@@ -114,6 +121,38 @@ def test_of_a_record_whose_key_or_headers_are_too_large_only_its_place_is_kept()
     assert ours(letter)["dlq.key-dropped"] == f"bytes=4 sha256={hashlib.sha256(b'key' + bytes([255])).hexdigest()}"
     assert ours(letter)["dlq.headers-dropped"] == "2"
     assert read(as_read(letter)).offset == 41_822
+
+
+def test_of_what_was_too_large_for_the_memory_size_codec_and_the_last_offset_are_said() -> None:
+    dropped = Dropped("bytes=629145600 codec=zstd", "bytes=70000 codec=zstd", 2)
+    large = job(value=None, fault=Fault("too_large", "receive", "InvalidEvent", "event: expected less"))
+    large.record = replace(large.record, refused=Refused("too_large", "expected less", None, 41_830, dropped))
+    letter = letter_of(large)
+    said = ours(letter)
+    assert said["dlq.original-last-offset"] == "41830"
+    assert said["dlq.value-dropped"] == "bytes=629145600 codec=zstd"
+    assert (said["dlq.key-dropped"], said["dlq.headers-dropped"]) == ("bytes=70000 codec=zstd", "2")
+    found = read(as_read(letter))
+    assert (found.value, found.value_dropped, found.last_offset) == (None, dropped.value, 41_830)
+    assert why_not(found, max_replays=5) == VALUE_DROPPED
+    bare = letter_of(large, keep="nothing")
+    assert ours(bare)["dlq.value-dropped"] == dropped.value
+    assert ours(bare)["dlq.key-dropped"].startswith("bytes=4 sha256=")
+    large.record = replace(large.record, refused=Refused("too_large", "expected less", None, 41_822, dropped))
+    assert ours(letter_of(large))["dlq.original-last-offset"] == "41822"
+    large.record = replace(large.record, refused=Refused("not_utf8", "expected names", "headers", 41_822))
+    assert "dlq.original-last-offset" not in ours(letter_of(large))
+
+
+def test_a_panic_of_the_validator_over_headers_that_came_costs_no_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):  # as pyo3 names it
+        pass
+
+    def is_valid(_: object) -> bool:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(headers_module, "_EARLIER", SimpleNamespace(is_valid=is_valid))
+    assert ours(letter_of(job((("dlq.attempts", b"3"),))))["dlq.attempts"] == "1"
 
 
 def test_a_tombstone_has_no_value_to_drop() -> None:

@@ -13,7 +13,7 @@ from tests.damage import LENGTH_AT, overwrite, spoil, stored_batches, with_check
 from tests.kafka_io.reading import Reader, turn_until
 from worker.jobs import Partition
 from worker.kafka_io import Consumer, KafkaOptions
-from worker.kafka_io.corruption import Corruption, _Records
+from worker.kafka_io.corruption import Corruption, PollIsFullError, _Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -211,22 +211,75 @@ class _Subscription:
         self.assignment = {name: type("State", (), {"highwater": end})}
 
 
-def test_a_record_that_the_client_cannot_take_apart_costs_the_rest_of_its_batch() -> None:
-    """Such as one with a header whose name is not UTF-8, which other clients may write."""
+def records_of(raw: bytes, end: int) -> Callable[[], _Records]:
+    """Return what gives the client's records of a fetch from offset 0, each time those of a new fetch."""
     name = TopicPartition("requests", 0)
-    builder = MemoryRecordsBuilder(magic=2, compression_type=0, batch_size=10_000)
-    for header in ("fine", "spoilt", "fine"):
-        builder.append(1, None, b"x", [(header, b"1")])
-    builder.close()
-    broken = with_checksum(bytes(builder.buffer()).replace(b"spoilt", b"spoil\xff"))
-    behind = struct.pack(">q", 3) + broken[8:]
     consumer: Any = type("Consumer", (), {})()
-    consumer._subscription = _Subscription(name, 6)
+    consumer._subscription = _Subscription(name, end)
     consumer._fetcher = type("Fetcher", (), {"_parse_fetched_data": None})()
-    corruption = Corruption(consumer)
-    taken: list[Any] = []
+    corruption = Corruption(consumer, 1_000_000)
+    return lambda: _Records(corruption, 0, name, MemoryRecords(raw))
+
+
+def three(value: bytes = b"x", codec: int = 0) -> bytes:
+    builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=1 << 30)
+    for each in (b"x", value, b"y"):
+        builder.append(1, None, each, [("header", b"1")])
+    builder.close()
+    return bytes(builder.buffer())
+
+
+def test_a_record_that_the_client_cannot_take_apart_costs_the_rest_of_its_batch() -> None:
+    """Such as one that says that it is shorter than it is."""
+    made = three(b"wrong length")
+    broken = with_checksum(made.replace(bytes([2 * 12]) + b"wrong length", bytes([2 * 11]) + b"wrong length"))
+    behind = struct.pack(">q", 3) + made[8:]
+    fetched = records_of(broken + behind, end=6)
+    assert fetched().take(1)[0].offset == 0
     for _ in range(2):  # what fails is fetched once more
-        taken = list(_Records(corruption, 0, name, MemoryRecords(broken + behind)).take(2))
-    assert taken[0].offset == 0
-    assert (taken[1].offset, taken[1].value.next_offset) == (1, 3)
-    assert taken[1].value.why.startswith("Found invalid record structure: UnicodeDecodeError(")
+        taken = fetched().take(5)
+    assert [one.offset for one in taken] == [0, 1, 3, 4, 5]
+    assert taken[1].value.next_offset == 3
+
+
+def test_a_panic_while_a_batch_is_unpacked_costs_that_batch_and_an_interrupt_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class PanicException(BaseException):  # as pyo3 names it
+        pass
+
+    raised: list[BaseException] = [PanicException("index out of bounds")] * 2
+    fetched = records_of(three(codec=4), end=3)
+
+    def unpacked(*_: Any) -> Iterator[bytes]:
+        raise raised.pop()
+
+    monkeypatch.setattr("worker.kafka_io.record_batches.unpacked", unpacked)
+    assert fetched().take(5) == []
+    (lost,) = fetched().take(5)
+    assert (lost.value.next_offset, lost.value.why) == (3, "PanicException: index out of bounds")
+    for error in (KeyboardInterrupt, SystemExit):
+        raised.append(error())
+        with pytest.raises(error):
+            fetched().take(5)
+
+
+def test_a_poll_ends_with_a_record_that_was_too_large_and_the_next_one_goes_on() -> None:
+    fetched = records_of(three(bytes(4_000_000), codec=4), end=3)()
+    assert [one.offset for one in fetched.take(5)] == [0, 1]
+    with pytest.raises(PollIsFullError):
+        fetched.take(5)
+    fetched._corruption.begin_poll()
+    assert [one.offset for one in fetched.take(5)] == [2]
+
+
+def test_what_a_poll_receives_has_a_limit_in_bytes() -> None:
+    value = bytes(900_000)
+    fetched = records_of(b"".join(struct.pack(">q", at * 3) + three(value)[8:] for at in range(50)), end=150)()
+    received = []
+    while fetched:
+        fetched._corruption.begin_poll()
+        taken = fetched.take(500)
+        assert sum(len(one.value) for one in taken) <= 33 * 1024 * 1024
+        received += [one.offset for one in taken]
+    assert received == list(range(150))

@@ -73,8 +73,9 @@ def test_key_value_and_headers_arrive_as_they_were(sent: Sent) -> None:
     assert record.headers == (("b", b"1"), ("a", b""), ("b", b"2"))
 
 
-def test_a_header_without_a_value_is_sent_with_an_empty_one(sent: Sent) -> None:
-    assert sent(b"k", b"v", (("null", None),)).headers == (("null", b""),)
+def test_a_header_without_a_value_arrives_without_one(sent: Sent) -> None:
+    headers = (("null", None), ("empty", b""), ("null", b"1"), ("null", None))
+    assert sent(b"k", b"v", headers).headers == headers
 
 
 def test_a_record_without_key_and_value_is_sent_with_an_empty_value(sent: Sent) -> None:
@@ -105,6 +106,16 @@ def test_a_record_over_the_limit_is_refused_before_it_is_sent(producer: Producer
         producer.send(options.result_topic, None, bytes(100_001), (), reports.append)
     assert producer.flush(30)
     assert reports == []
+
+
+def test_headers_count_as_they_are_sent_with_names_in_utf_8(producer: Producer, options: KafkaOptions) -> None:
+    reports: list[Exception | None] = []
+    for name in ("é" * 50_000, "漢" * 33_334, "\U0001f600" * 25_000):
+        with pytest.raises(RecordTooLarge, match=f"got {len(name.encode()) + 10} and their frame"):
+            producer.send(options.result_topic, b"k", b"v", ((name, b"1"),), reports.append)
+    producer.send(options.result_topic, b"k", b"v", (("é" * 49_900, b"1"),), reports.append)
+    assert producer.flush(30)
+    assert reports == [None]
 
 
 def test_what_the_client_refuses_is_reported_and_not_raised(producer: Producer) -> None:

@@ -9,7 +9,7 @@ import pytest
 import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import NormalizedString, Tokenizer, models, pre_tokenizers, processors
 
 from tests.model.conftest import Reference, load
 from tests.model.tiny import POSITIONS, texts
@@ -39,6 +39,21 @@ def both(folder: Path) -> tuple[PairEncoder, Reference]:
     model = load(folder)
     assert model.joins_pairs
     return model.pair_encoder(), Reference(folder)
+
+
+def test_after_a_panic_the_tokenizer_is_opened_anew(both: tuple[PairEncoder, Reference]) -> None:
+    encoder, _ = both
+    expected = rows(encoder.encode("mouse", ["cat"]))
+
+    class Panicking:
+        def encode(self, *_: object, **__: object) -> None:
+            NormalizedString("x").filter(lambda character: 1 // (ord(character) - ord("x")))
+
+    encoder._tokenizer = Panicking()  # type: ignore[assignment]
+    with pytest.raises(BaseException, match="filter") as caught:
+        encoder.encode("mouse", ["cat"])
+    assert not isinstance(caught.value, Exception)
+    assert rows(encoder.encode("mouse", ["cat"])) == expected
 
 
 @given(query=TEXT, products=st.lists(TEXT, min_size=1, max_size=3))

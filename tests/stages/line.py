@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tokenizers import NormalizedString
 
 from tests import making
 from worker.channel import Channel
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from worker.model.score_cache import ScoreCache
     from worker.scheduling.policy import OnOverload
 
+
+def panic() -> None:
+    """Raise what a library that is written in Rust raises, by means of the one of the tokenizers."""
+    NormalizedString("x").filter(lambda character: 1 // (ord(character) - ord("x")))
+
+
+ENDS = {"interrupt": KeyboardInterrupt, "exit": SystemExit}
 
 SCORE_ALL = BatchLimits(on_overload="score")
 
@@ -82,6 +90,10 @@ class Model:
     def encode(self, query: str, texts: list[str]) -> Pairs:
         if query == "broken":
             raise RuntimeError("the tokenizer failed")
+        if query == "panic":
+            panic()
+        if query in ENDS:
+            raise ENDS[query]
         return making.pairs(*[3] * len(texts))
 
 

@@ -81,6 +81,27 @@ def test_a_defect_while_a_result_is_written_costs_that_event_and_no_other() -> N
     assert broken.fault.reason == "defect"
 
 
+def test_a_panic_while_a_result_is_written_costs_that_event_and_an_interrupt_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def encode(*_: Any, **__: Any) -> bytes:
+        raise failures.pop()
+
+    class PanicException(BaseException):
+        pass
+
+    failures: list[BaseException] = [PanicException("index out of bounds")]
+    monkeypatch.setattr("worker.stages.publish.encode_result", encode)
+    broker = Broker({"rerank-dead-letters": 10_000})
+    job = making.job(1)
+    assert len(publish(broker, job)) == 1
+    assert job.fault is not None
+    assert (job.fault.reason, job.fault.error) == ("defect", "PanicException")
+    failures.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        publish(broker, making.job(1))
+
+
 def test_nothing_is_published_of_a_partition_that_is_gone() -> None:
     ledger = Ledger()
     ledger.assign([making.PARTITION])

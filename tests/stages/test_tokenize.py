@@ -9,14 +9,16 @@ import pytest
 
 from tests import making
 from worker.dead_letters import REASONS, read
+from worker.events import Decoder
 from worker.jobs import Job, Record
 from worker.ledger import Ledger
 from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
+    from worker.jobs import Request
     from worker.scheduling.policy import OnOverload
 
-from tests.stages.line import SCORE_ALL, Broker, an_event, publish, raw, tokenize
+from tests.stages.line import ENDS, SCORE_ALL, Broker, an_event, panic, publish, raw, tokenize
 
 
 def test_what_stands_for_lost_records_becomes_a_dead_letter_that_says_which() -> None:
@@ -46,6 +48,32 @@ def test_a_bad_event_and_one_that_cannot_be_tokenized_become_dead_letters() -> N
     faults = [job.fault for job in publishing if job.fault]
     assert [(fault.reason, fault.stage) for fault in faults] == [("not_json", "decode"), ("tokenizer", "tokenize")]
     assert {fault.reason for fault in faults} <= set(REASONS)
+
+
+def test_a_panic_in_the_tokenizer_or_the_validator_is_the_fault_of_its_event_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = Decoder.decode
+
+    def panicking(decoder: Decoder, record: Record) -> Request:
+        if record.offset == 0:
+            panic()
+        return decode(decoder, record)
+
+    monkeypatch.setattr(Decoder, "decode", panicking)
+    scoring, publishing = tokenize(raw(an_event()), raw(an_event("panic"), 1), raw(an_event(), 2))
+    assert [job.record.offset for job in scoring] == [2]
+    faults = [job.fault for job in publishing if job.fault]
+    assert [(fault.reason, fault.stage, fault.error) for fault in faults] == [
+        ("defect", "decode", "PanicException"),
+        ("tokenizer", "tokenize", "PanicException"),
+    ]
+
+
+@pytest.mark.parametrize("query", ENDS)
+def test_what_ends_a_process_is_no_fault_of_an_event(query: str) -> None:
+    with pytest.raises(ENDS[query]):
+        tokenize(raw(an_event(query)))
 
 
 def test_an_event_of_a_partition_that_is_given_up_is_put_aside_unread() -> None:

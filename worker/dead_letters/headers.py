@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from worker.contract import Contract, load_schema
+from worker.exits import ENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from worker.jobs import Headers
 
-SentHeaders = list[tuple[str, bytes]]  # Kafka's client receives headers without a value, and refuses to send them
+SentHeaders = list[tuple[str, bytes | None]]
 
 PREFIX = "dlq."
 SCHEMA_VERSION = "1"
@@ -35,12 +36,17 @@ def texts_of(headers: Headers) -> dict[str, str]:
 def earlier_texts(headers: Headers) -> dict[str, str]:
     """Return what a record brings of an earlier dead letter; what no worker wrote counts for nothing."""
     texts = texts_of(headers)
-    return texts if _EARLIER.is_valid(texts) else {}
+    try:
+        return texts if _EARLIER.is_valid(texts) else {}
+    except ENDS:
+        raise
+    except BaseException:  # a panic of the validator: the dead letter is the way out, and must be written
+        return {}
 
 
 def others(headers: Headers) -> SentHeaders:
-    """Return the headers that are no dead letter's, without those that have no value."""
-    return [(name, text) for name, text in headers if text is not None and name not in _OURS]
+    """Return the headers that are no dead letter's."""
+    return [(name, text) for name, text in headers if name not in _OURS]
 
 
 def sent(texts: Mapping[str, str | None]) -> SentHeaders:
@@ -51,14 +57,9 @@ def sent(texts: Mapping[str, str | None]) -> SentHeaders:
     ]
 
 
-def listed(names: Iterable[str]) -> str | None:
-    """Return names as one text; None for none."""
-    return ",".join(quote(name, safe="") for name in dict.fromkeys(names)) or None
-
-
-def names(text: str) -> list[str]:
-    """Return the names in such a text."""
-    return [unquote(name) for name in text.split(",") if name]
+def nulls(texts: Mapping[str, str]) -> SentHeaders:
+    """Return the headers without a value that an earlier version could only name: it did not send them."""
+    return [(unquote(name), None) for name in texts.get("dlq.null-headers", "").split(",") if name]
 
 
 def time_text(when: datetime) -> str:

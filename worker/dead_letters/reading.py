@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.corrupt_records import REASON as CORRUPT
-from worker.dead_letters.headers import CONTRACT, ORIGIN, listed, names, others, sent, texts_of, time_text
+from worker.dead_letters.headers import CONTRACT, ORIGIN, nulls, others, sent, texts_of, time_text
 from worker.jobs import Partition
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class Origin(NamedTuple):
 class DeadLetter:
     """What a record on the dead-letter topic says: the original record, and what became of it.
 
-    `headers` are the original's without those of `null_headers`, whose values were null. `value_dropped` describes a
-    value that was too large to keep; `value` is None then. `first` is where an event that was replayed failed first.
-    `last_offset` is that of the last record, where it stands for several that could not be read.
+    `headers` are the original's. `value_dropped` describes a value that was too large to keep; `value` is None then.
+    `first` is where an event that was replayed failed first. `last_offset` is that of the last record, where it stands
+    for several that could not be read.
     """
 
     partition: Partition
@@ -41,7 +41,6 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     headers: SentHeaders
-    null_headers: list[str]
     value_dropped: str | None
     group_id: str
     stage: str
@@ -69,7 +68,6 @@ def replayed_headers(letter: DeadLetter) -> SentHeaders:
         "replays": str(letter.replays + 1),
         "first-failure-time": time_text(letter.first_failure),
         **{f"first-{part}": str(fact) for part, fact in zip(ORIGIN, first, strict=True)},
-        "null-headers": listed(letter.null_headers),
     }
     return letter.headers + sent(carried)
 
@@ -89,8 +87,7 @@ def read(record: Record) -> DeadLetter:
         timestamp_ms=origin.timestamp_ms,
         key=record.key,
         value=None if valueless else record.value,
-        headers=others(record.headers),
-        null_headers=names(texts.get("dlq.null-headers", "")),
+        headers=others(record.headers) + nulls(texts),
         value_dropped=texts.get("dlq.value-dropped"),
         group_id=texts["dlq.consumer-group"],
         stage=texts["dlq.stage"],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.corrupt_records import REASON as CORRUPT
-from worker.dead_letters.headers import ORIGIN, SCHEMA_VERSION, earlier_texts, listed, names, others, sent, time_text
+from worker.dead_letters.headers import ORIGIN, SCHEMA_VERSION, earlier_texts, nulls, others, sent, time_text
 from worker.events import REASONS as EVENT_REASONS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "defect")
 
 _MAX_MESSAGE = 1000  # characters; an exception may carry a whole tensor
+_MAX_MESSAGE_ALONE = 200  # where hardly anything fits
 
 _Texts = dict[str, str | None]
 
@@ -50,19 +51,22 @@ def dead_letter(  # noqa: PLR0913  # all but the job are named, and each is a fa
         "worker-version": worker_version,
         "model": f"{model.id}@{model.revision}" if model else None,
         "schema-version": SCHEMA_VERSION,
-        **_left_out(record, earlier, keep),
+        **_left_out(record, keep),
     }
     if keep == "nothing":
+        texts["error-message"] = fault.message[:_MAX_MESSAGE_ALONE]
         return Letter(None, None, sent(texts))
-    return Letter(record.key, record.value if keep == "all" else None, others(record.headers) + sent(texts))
+    headers = others(record.headers) + nulls(earlier) + sent(texts)
+    return Letter(record.key, record.value if keep == "all" else None, headers)
 
 
 def _place(record: Record) -> _Texts:
+    may_be_several = record.corrupt or (record.refused and record.refused.dropped)
     return {
         "original-topic": record.partition.topic,
         "original-partition": str(record.partition.number),
         "original-offset": str(record.offset),
-        "original-last-offset": str(record.next_offset - 1) if record.corrupt else None,
+        "original-last-offset": str(record.next_offset - 1) if may_be_several else None,
         "original-timestamp": str(record.timestamp_ms),
     }
 
@@ -87,16 +91,18 @@ def _history(earlier: dict[str, str], now_s: float) -> _Texts:
     }
 
 
-def _left_out(record: Record, earlier: dict[str, str], keep: Keep) -> _Texts:
+def _left_out(record: Record, keep: Keep) -> _Texts:
     """Say what the dead letter lacks of the record."""
     bare = keep == "nothing"
-    valueless = (name for name, text in record.headers if text is None)
-    nulls = [*names(earlier.get("dlq.null-headers", "")), *valueless]
+    value = None if keep == "all" else _digest(record.value)
+    key, headers = (_digest(record.key), len(record.headers)) if bare else (None, None)
+    if (dropped := record.refused and record.refused.dropped) is not None:
+        value, key = dropped.value, key or dropped.key
+        headers = headers or dropped.headers
     return {
-        "null-headers": None if bare else listed(nulls),
-        "value-dropped": None if keep == "all" else _digest(record.value),
-        "key-dropped": _digest(record.key) if bare else None,
-        "headers-dropped": str(len(record.headers)) if bare else None,
+        "value-dropped": value,
+        "key-dropped": key,
+        "headers-dropped": None if headers is None else str(headers),
     }
 
 

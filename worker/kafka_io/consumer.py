@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from worker.jobs import Corrupt, Partition, Record
-from worker.kafka_io.corruption import Corruption
+from worker.kafka_io.corruption import Corruption, PollIsFullError
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
@@ -19,6 +19,7 @@ from worker.kafka_io.membership import Membership
 from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
+from worker.kafka_io.refusals import RefusedValue
 from worker.kafka_io.static_member import StaticMember
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 5.0
+_RECORD_BYTES = 4 * 1024 * 1024
+_KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
 _JOIN_S = 0.05  # a join is taken up inside poll, and takes it a moment to be
 
 
@@ -38,17 +41,24 @@ class Consumer:
     """A member of the group: polls, pauses, commits, and tells what happens to its partitions.
 
     No method may be called from another thread, except `joined` and `membership`. With `read_committed`, only what was
-    committed is read, and a partition whose last owner has a transaction open is not begun before that has ended.
+    committed is read, and a partition whose last owner has a transaction open is not begun before that has ended. Of a
+    record that came compressed and has more than `record_bytes`, and a MiB for key and headers, the value is dropped.
     """
 
-    def __init__(self, options: KafkaOptions, *, isolation_level: IsolationLevel = "read_uncommitted") -> None:
+    def __init__(
+        self,
+        options: KafkaOptions,
+        *,
+        isolation_level: IsolationLevel = "read_uncommitted",
+        record_bytes: int = _RECORD_BYTES,
+    ) -> None:
         self._options = options
         self._failed = False
         self._partitions: dict[Any, Partition] = {}  # the client's name of a partition -> ours
         self._listener = Listener(self._hand_over, self._pause_new)
         self._client: Any = connect_group_client(options, isolation_level)
         self._joins = Joins(self._client)
-        Corruption(self._client)
+        self._corruption = Corruption(self._client, record_bytes + _KEY_AND_HEADERS_BYTES)
         self._static = StaticMember(self._client)
         self._places = Places(self._client)
         self._past_ends = PastEnds(self._client)
@@ -73,6 +83,7 @@ class Consumer:
         """Return up to `max_records` records, each partition's in order; [] after `timeout_s` seconds or a revocation.
 
         Where some cannot be read, one that is `corrupt` stands for them; behind it come those that can be read again.
+        One that is `refused` is no event, and may stand for several. Fewer come where they are large.
         Ask `rebalances()` before looking at the records: they belong to what those say. While the group is being joined
         it may take 50 ms where `timeout_s` is less. Raises StopError where the client failed for good; it must not be
         polled again then, since it would spin for ever.
@@ -83,6 +94,7 @@ class Consumer:
             timeout_s = max(timeout_s, _JOIN_S)
         try:
             with self._membership.followed():
+                self._corruption.begin_poll()
                 self._static.check()
                 with self._joins.attended():
                     fetched = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
@@ -163,7 +175,7 @@ class Consumer:
 
     def _get_over(self, error: Any) -> None:
         """Go on after what ended a poll, or raise the StopError that it amounts to."""
-        if isinstance(error.__cause__, HandOver):
+        if isinstance(error, PollIsFullError) or isinstance(error.__cause__, HandOver):
             return
         if error.retriable:
             log.warning("poll: %(error)s", {"error": error}, extra={"event": "poll_failed"})
@@ -202,6 +214,9 @@ class Consumer:
 
 
 def _record(partition: Partition, one: Any) -> Record:
-    corrupt = one.value if isinstance(one.value, Corrupt) else None
-    value = one.value if corrupt is None else None
-    return Record(partition, one.offset, one.timestamp, one.key, value, tuple(one.headers), corrupt)
+    value, corrupt, refused = one.value, None, None
+    if isinstance(value, Corrupt):
+        value, corrupt = None, value
+    elif isinstance(value, RefusedValue):
+        refused, value = value
+    return Record(partition, one.offset, one.timestamp, one.key, value, tuple(one.headers), corrupt, refused)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
+from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from worker.exits import Exit, StopError
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
+from worker.kafka_io.null_headers import let_nulls_through, marked
 from worker.kafka_io.topics import size_limits
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ log = logging.getLogger(__name__)
 
 _METADATA_WITHIN_S = 10.0  # how long a send may wait for a topic that has vanished; they are all known from the start
 _CLOSE_WITHIN_S = 10.0
-# What a batch of one record, and a header, take beside their bytes; at most.
-_OVERHEAD_BYTES, _HEADER_BYTES = 150, 10
+# What a batch of one record takes at most beside the record's bytes. A broker that compresses anew what does not become
+# smaller by it adds up to 8 bytes to each 32 KiB.
+_OVERHEAD_BYTES, _BYTES_FOR_ONE_MORE = 150, 4096
 _BATCH_BYTES = 256 * 1024  # results have tens of kilobytes: the client's 16 would send each alone
 
 
@@ -46,6 +49,7 @@ class Writer:
     def __init__(
         self, options: KafkaOptions, limits: Mapping[str, int], *, delivery_timeout_s: float, **settings: Any
     ) -> None:
+        let_nulls_through()
         self._options = options
         self._limits = limits
         self._topics = (options.result_topic, options.dead_letter_topic)
@@ -60,7 +64,7 @@ class Writer:
             compression_type=None if options.compression == "none" else options.compression,
             linger_ms=linger_ms,
             # A topic's limit is on a batch: several small records must not be refused together.
-            batch_size=min(_BATCH_BYTES, *self._limits.values()),
+            batch_size=min(_BATCH_BYTES, *(limit - limit // _BYTES_FOR_ONE_MORE for limit in self._limits.values())),
             max_request_size=options.max_record_bytes,
             delivery_timeout_ms=delivery_ms,
             request_timeout_ms=max(1, min(10_000, delivery_ms - linger_ms)),
@@ -106,22 +110,22 @@ class Writer:
         """Give a record to the client and return its future.
 
         Raises RecordTooLarge by the topic's limit as it was at the start, since a refusal by the broker breaks the
-        client for good, and what the client raises. It can send neither a header without a value nor a record without
-        key and value; both get empty bytes for the null.
+        client for good, and what the client raises. It cannot send a record without key and value, which gets empty
+        bytes for its value.
         """
         if value is None and key is None:
             value = b""
-        sent = [(name, b"" if content is None else content) for name, content in headers]
-        size = len(key or b"") + len(value or b"") + sum(len(name) + len(content) for name, content in sent)
+        sent = marked(headers)
+        size = DefaultRecordBatchBuilder.size_of(key, value, sent)  # as it is sent: a header's name in UTF-8, too
         limit = self._limits.get(topic, self._options.max_record_bytes)
-        if size + _OVERHEAD_BYTES + _HEADER_BYTES * len(sent) > limit:
+        if size + _OVERHEAD_BYTES + size // _BYTES_FOR_ONE_MORE > limit:
             raise RecordTooLarge(f"topic {topic} takes at most {limit} bytes, got {size} and their frame")
         try:
             return self._client.send(topic, value, key, sent)
         except kafka_errors.MessageSizeTooLargeError as error:
             raise RecordTooLarge(
-                f"expected at most {self._options.max_record_bytes} bytes (max_record_bytes), "
-                f"got {len(key or b'') + len(value or b'')} and headers"
+                f"expected at most {self._options.max_record_bytes} bytes (max_record_bytes), got {size} and their "
+                "frame"
             ) from error
 
     def _await_topic(self, topic: str) -> None:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from worker.exits import ENDS
 from worker.model.source import Source, first_line, refuse
 from worker.model.template import PROBES, Template, first_difference, first_segment, read_template
 
@@ -61,7 +62,9 @@ def load_tokenizer(source: Source, type_count: int) -> PairTokenizer:
     model = source.name.id
     try:
         reference = AutoTokenizer.from_pretrained(source.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
+    except ENDS:
+        raise
+    except BaseException as error:  # a library that is written in Rust may panic over a file
         raise refuse(model, f"its tokenizer cannot be loaded: {first_line(error)}") from error
     if not reference.is_fast or reference.pad_token_id is None:
         raise refuse(model, "expected a fast tokenizer with a padding token.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from worker.exits import ENDS
 from worker.jobs import Pairs
 from worker.model.template import first_segment
 from worker.model.truncation import keep
@@ -28,7 +29,8 @@ class PairEncoder:
     """
 
     def __init__(self, tokenizer: PairTokenizer, cache: TokenCache, max_length: int, truncation: Truncation) -> None:
-        self._tokenizer = tokenizer.open()
+        self._open = tokenizer.open
+        self._tokenizer = self._open()
         self._cache = cache
         self._max_length = max_length
         self._room = max_length - tokenizer.special
@@ -43,8 +45,18 @@ class PairEncoder:
     def encode(self, query: str, texts: list[str]) -> Pairs:
         """Return the pairs of the query with each of n texts, cut to the maximum length.
 
-        The ids are those of transformers' `tokenizer([query] * n, texts, truncation=...)`.
+        The ids are those of transformers' `tokenizer([query] * n, texts, truncation=...)`. May be called again after
+        whatever it raised.
         """
+        try:
+            return self._encode(query, texts)
+        except (Exception, *ENDS):
+            raise
+        except BaseException:  # a panic may leave locks behind that make every later call panic too
+            self._tokenizer = self._open()
+            raise
+
+    def _encode(self, query: str, texts: list[str]) -> Pairs:
         if self._template is None:
             return self._encode_pairs(query, texts)
         head = _bytes(self._tokenizer.encode(query, add_special_tokens=False).ids)

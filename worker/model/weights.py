@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from worker.exits import ENDS
 from worker.model.source import Source, first_line, refuse
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def load_weights(source: Source, config: Any, placement: Placement) -> Any:
             weights_only=True,
             output_loading_info=True,
         )
-    except Exception as error:
+    except ENDS:
+        raise
+    except BaseException as error:  # a library that is written in Rust may panic over a file
         raise refuse(model, f"its weights cannot be loaded: {first_line(error)}") from error
     missing = sorted(report["missing_keys"])
     if missing:

@@ -19,7 +19,7 @@ def where(job: Job) -> dict[str, object]:
     return {"topic": record.partition.topic, "partition": record.partition.number, "offset": record.offset}
 
 
-def defect(job: Job, stage: str, error: Exception) -> Fault:
+def defect(job: Job, stage: str, error: BaseException) -> Fault:
     """Return the fault of an event that shows a defect of the worker: it must not stop all the others."""
     message = "a defect of the worker; the event becomes a dead letter"
     log.error(message, exc_info=error, extra={"event": "defect", "stage": stage, **where(job)})

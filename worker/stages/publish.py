@@ -11,7 +11,7 @@ from worker.channel import EndOfChannelError
 from worker.dead_letters import dead_letter
 from worker.delivery import Outgoing
 from worker.events import encode_result
-from worker.exits import Exit, StopError
+from worker.exits import ENDS, Exit, StopError
 from worker.jobs import Fault, Job
 from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.metrics import PLACES
@@ -96,7 +96,9 @@ class Publish:
             timing_ms["total"] = (now_s - job.created_s) * 1000
             met = self._delivery.visible_s(now_s) <= job.deadline_s
             value = encode_result(job, ranking, model=self._model.name, timing_ms=timing_ms, deadline_met=met)
-        except Exception as error:
+        except ENDS:
+            raise
+        except BaseException as error:
             job.fault = defect(job, "publish", error)
             self._send_dead_letter(job, job.fault)
             return

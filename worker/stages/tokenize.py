@@ -13,6 +13,7 @@ from typing_extensions import Doc
 
 from worker.corrupt_records import fault as corrupt_fault
 from worker.events import Decoder, InvalidEvent
+from worker.exits import ENDS
 from worker.jobs import Fault, Job
 from worker.model.repeats import without_repeats
 from worker.scheduling.limits import NO_TIME, degrades
@@ -90,7 +91,9 @@ class Tokenize:
             job.request = self._decoder.decode(job.record)
         except InvalidEvent as error:
             return Fault(error.reason, "decode", type(error).__name__, str(error), error.path)
-        except Exception as error:
+        except ENDS:
+            raise
+        except BaseException as error:
             return defect(job, "decode", error)
         budget_ms = job.request.budget_ms or self._default_budget_ms
         job.deadline_s = job.created_s + budget_ms / 1000
@@ -104,7 +107,9 @@ class Tokenize:
             job.expect(without_repeats(self._encoder.encode(job.request.query, texts)))
             if self._score_cache is not None:
                 self._score_cache.look_up(job)
-        except Exception as error:  # one event's text must not stop the stream
+        except ENDS:
+            raise
+        except BaseException as error:  # one event's text must not stop the stream
             log.exception("an event could not be tokenized", extra={"event": "not_tokenized", **where(job)})
             return Fault("tokenizer", "tokenize", type(error).__name__, str(error))
         if len(texts) < len(job.request.texts):

@@ -29,7 +29,7 @@ def begin_event(tracer: Tracer, job: Job, parent: Context, group_id: str, ahead_
         "messaging.kafka.offset": record.offset,
         "messaging.consumer.group.name": group_id,
     }
-    if record.value is None and record.corrupt is None:
+    if record.value is None and record.corrupt is None and record.refused is None:
         attributes["messaging.kafka.message.tombstone"] = True
     creation = trace.get_current_span(parent).get_span_context()
     return tracer.start_span(
