@@ -122,8 +122,8 @@ def test_only_the_scorer_keeps_threads_to_compute_with(line: Line) -> None:
         worker.until("the scorer has computed", lambda: worker.metric("rerank_events_total") >= 5)  # noqa: B023
         threads.append(_threads_that_stay(worker))
         assert worker.stop() == 0
-    # The scorer's, as many of a pool that torch makes for itself and that always sleeps here, and those of passes side by
-    # side, which sleep while the scorer's compute.
+    # The scorer's, as many of a pool that torch makes for itself and that always sleeps here, and those of passes side
+    # by side, which sleep while the scorer's compute.
     assert threads[1] - threads[0] == 2 * (4 - 1) + 4
 
 
