@@ -16,7 +16,7 @@ class Exit(IntEnum):
     FORBIDDEN = 7  # an ACL is missing
     TOPIC = 8  # a topic does not exist
     DELIVERY = 9  # a result or dead letter could not be published
-    PORT = 10  # the HTTP port is taken
+    PORT = 10  # the HTTP port is taken, or its address is not this machine's
     STUCK = 11  # no transaction could be finished for too long
     FENCED = 12  # another process has the transactional id, or the group instance id
     DEAD_LETTERS = 13  # too many events became dead letters
