@@ -22,7 +22,7 @@ class Exit(IntEnum):
     DEAD_LETTERS = 13  # too many events became dead letters
     STUCK_POLL = 14  # the watchdog: the main loop stands still,
     STUCK_SCORER = 15  # the scorer does,
-    STUCK_PUBLISHER = 16  # the publisher does,
+    STUCK_PUBLISHER = 16  # the publisher or the producer's thread does,
     STUCK_COMMIT = 17  # or nothing could be committed for too long
     CORRUPT = 18  # records of the request topic cannot be read
 

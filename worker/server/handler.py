@@ -52,8 +52,6 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.1"  # what cannot be read is answered with a status, too
     timeout = _WITHIN_S
-    server_version = "rerank-worker"
-    sys_version = ""
 
     def setup(self) -> None:
         """Read within the limits."""
@@ -81,6 +79,10 @@ class Handler(BaseHTTPRequestHandler):
             if received:
                 with self.server.connections.answering(self.connection):
                     self._answer()
+
+    def version_string(self) -> str:
+        """Return what the Server header says."""
+        return "rerank-worker"
 
     def handle_expect_100(self) -> bool:
         """Ask for no body: the answer does not depend on it."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from worker.pipeline import Pulse
 
 State = Literal["starting", "ready", "not ready", "draining"]
+
+
+class Awaited(NamedTuple):
+    """Something that must happen: for how long it has not, and for how long it may not."""
+
+    what: str  # reads on with "for 60 s"
+    age_s: Callable[[], float]
+    limit_s: float
 
 
 class Health:
@@ -17,14 +25,15 @@ class Health:
 
     def __init__(self, live_limit_s: float) -> None:
         self._limit_s = live_limit_s
-        self._pulses: dict[str, Pulse] = {}
+        self._awaited: list[Awaited] = []
         self._is_ready: Callable[[], str | None] = lambda: "the model is loading"
         self._is_draining: Callable[[], bool] = lambda: False
         self._was_ready = False
 
-    def watch(self, pulses: dict[str, Pulse]) -> None:
-        """Take these threads into /livez."""
-        self._pulses = pulses
+    def watch(self, pulses: dict[str, Pulse], awaited: Sequence[Awaited] = ()) -> None:
+        """Take these threads into /livez, and what else must happen."""
+        threads = [Awaited(f"{name} has not advanced", pulse.age_s, self._limit_s) for name, pulse in pulses.items()]
+        self._awaited = [*threads, *awaited]
 
     def ready_when(self, is_ready: Callable[[], str | None], is_draining: Callable[[], bool] = lambda: False) -> None:
         """Ask these for what is still missing, None when the worker is ready, and whether it takes nothing more."""
@@ -33,9 +42,7 @@ class Health:
     def livez(self) -> str | None:
         """Return what has stopped advancing, None when all is well."""
         stuck = [
-            f"{name} has not advanced for {age_s:.1f} s"
-            for name, pulse in self._pulses.items()
-            if (age_s := pulse.age_s()) > self._limit_s
+            f"{what} for {held_s:.1f} s" for what, age_s, limit_s in self._awaited if (held_s := age_s()) > limit_s
         ]
         return "; ".join(stuck) or None
 
