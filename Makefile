@@ -7,7 +7,7 @@ MINUTES ?= 60
 BIN := .venv/bin
 
 # What a target needs and does not find, it says before it does anything else.
-NEEDS := needs-pictures needs-check-deploy needs-image needs-cluster-test
+NEEDS := needs-soak needs-pictures needs-check-deploy needs-image needs-cluster-test
 
 .PHONY: $(NEEDS) demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image cluster-test lint format clean
 
@@ -26,7 +26,7 @@ fuzz: .venv/.dev
 faults: .venv/.dev
 	$(BIN)/python -m pytest tests/faults -m faults --fault-runs $(FAULT_RUNS) --fault-table docs/faults.md $(PYTEST_ARGS)
 
-soak: .venv/.dev
+soak: needs-soak .venv/.dev
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 measure-gpu: .venv/.dev

@@ -30,6 +30,7 @@ TARGETS = {
     "image": _IMAGE,
     "cluster-test": (*_IMAGE, "unshare", "ip", "nsenter", "openssl", "prometheus", "java"),
     "check-deploy": ("openssl",),
+    "soak": ("java",),
     "pictures": (_CHROMIUM, "prometheus", "java"),
 }
 _AS_ROOT = {"image", "cluster-test"}
@@ -48,8 +49,8 @@ def lacking(target: str) -> str | None:
 
 
 def _is_there(program: str) -> bool:
-    if program == "java" and "JAVA_HOME" in os.environ:
-        return os.access(Path(os.environ["JAVA_HOME"], "bin", "java"), os.X_OK)
+    if program == "java" and (home := os.environ.get("JAVA_HOME")):
+        return os.access(Path(home, "bin", "java"), os.X_OK)
     return any(map(shutil.which, (program, *_OTHER_NAMES.get(program, ()))))
 
 
