@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from worker.logs import JsonFormatter, LogOptions, Sparse, SparseHandler, TextFormatter, say, set_up
+from worker.logs import JsonFormatter, LogOptions, Sparse, SparseHandler, TextFormatter, be_printable, say, set_up
 
 
 def _record(message: str = "partitions %s", *arguments: object, **extra: object) -> logging.LogRecord:
@@ -39,6 +39,17 @@ def test_what_a_line_quotes_steers_no_terminal_and_makes_no_line_of_its_own() ->
     line = JsonFormatter().format(record)
     assert line.isprintable()
     assert json.loads(line)["key"] == "\u202e"
+
+
+def test_a_line_where_no_log_was_set_up_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert logging.lastResort is not None
+    before = logging.lastResort.formatter
+    try:
+        be_printable()
+        logging.lastResort.handle(_record("got %s", "'\x1b[2J'"))
+    finally:
+        logging.lastResort.setFormatter(before)
+    assert capsys.readouterr().err == "got '\\x1b[2J'\n"
 
 
 def test_the_last_line_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,19 @@ class JsonFormatter(logging.Formatter):
         return printable_json(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
 
 
+class _PlainFormatter(logging.Formatter):
+    """What Python writes of a line where no log was set up, printable."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), _LINES)
+
+
+def be_printable() -> None:
+    """Let lines steer no terminal in a command that sets no log up, either."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_PlainFormatter())
+
+
 def line_of(logger: str, level: int, message: str, **fields: object) -> str:
     """Return a log line in the format that was set up, for what cannot go through a logger."""
     formatter = JsonFormatter() if _is_json() else TextFormatter()

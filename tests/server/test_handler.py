@@ -136,9 +136,8 @@ def test_a_probe_that_fails_says_so_to_head_too(client: Client, health: Health) 
 def test_a_client_that_says_nothing_or_not_enough_is_let_go(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handler, "_WITHIN_S", 0.1)
+    monkeypatch.setattr(handler, "_WITHIN_S", 0.5)
     assert client.talk(b"") == b""
     assert split(client.talk(b"GET /livez HT"))[0] == 408
     assert split(client.talk(b"GET /livez HTTP/1.1\r\nHost: w\r\n"))[0] == 408
-    assert client.talk(b"GET /livez HTTP/1.1\r\nHost: w\r\n\r\n").count(b"200 OK") == 1
     assert not server.failed.is_set()

@@ -137,7 +137,7 @@ def test_a_port_that_is_taken_is_one_clear_error(server: Server, health: Health)
     assert caught.value.code is Exit.PORT
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a..b", "2001:db8::1"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "fe80::1%no-such-interface", "a..b", "2001:db8::1"])
 def test_an_address_that_this_machine_does_not_have_is_one_clear_error(host: str, health: Health) -> None:
     with pytest.raises(StopError, match=r"cannot serve HTTP on .*; set --http-host$") as caught:
         HttpServer(ServerOptions(http_host=host, http_port=0), Metrics([]).registry, health)
