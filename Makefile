@@ -6,7 +6,10 @@ FAULT_RUNS ?= 5
 MINUTES ?= 60
 BIN := .venv/bin
 
-.PHONY: demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image cluster-test lint format clean
+# What a target needs and does not find, it says before it does anything else.
+NEEDS := needs-soak needs-pictures needs-check-deploy needs-image needs-cluster-test
+
+.PHONY: $(NEEDS) demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image cluster-test lint format clean
 
 demo: .venv/.demo
 	$(BIN)/rerank-worker demo $(DEMO_ARGS)
@@ -23,7 +26,7 @@ fuzz: .venv/.dev
 faults: .venv/.dev
 	$(BIN)/python -m pytest tests/faults -m faults --fault-runs $(FAULT_RUNS) --fault-table docs/faults.md $(PYTEST_ARGS)
 
-soak: .venv/.dev
+soak: needs-soak .venv/.dev
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 measure-gpu: .venv/.dev
@@ -33,19 +36,22 @@ docs: .venv/.dev
 	$(BIN)/python -m worker.tools.metrics_page docs/metrics.md
 	$(BIN)/python -m deploy.grafana
 
-pictures: .venv/.dev
+pictures: needs-pictures .venv/.dev
 	$(BIN)/python -m tests.deploy.draw --kafka-home $(KAFKA_HOME)
 
-check-deploy: .venv/.dev .venv-checkov/.made
+check-deploy: needs-check-deploy .venv/.dev .venv-checkov/.made
 	CHECKOV=.venv-checkov/bin/checkov $(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
 
-image: .venv/.dev
+image: needs-image .venv/.dev
 	$(BIN)/python -m tests.deploy.image $(IMAGE_ARGS)
 
 # As root. The shell is the first process of namespaces of its own: what is left when it ends, ends with it.
-cluster-test: image
+cluster-test: needs-cluster-test image
 	unshare --net --mount --pid --fork --kill-child --mount-proc sh -c '"$$@"; exit $$?' - \
 		$(BIN)/python -m pytest tests/cluster --cluster --cluster-table docs/cluster.md --need-apache $(CLUSTER_ARGS)
+
+$(NEEDS): needs-%:
+	@$(PYTHON) -m tests.needs $*
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

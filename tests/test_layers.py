@@ -22,6 +22,8 @@ LAYERS = (
         "logs",
         "signals",
         "watchdog",
+        "printable",
+        "stand_ins",
     ),
     (
         *(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from worker.logs import JsonFormatter, LogOptions, Sparse, SparseHandler, TextFormatter, set_up
+from worker.logs import JsonFormatter, LogOptions, Sparse, SparseHandler, TextFormatter, be_printable, say, set_up
 
 
 def _record(message: str = "partitions %s", *arguments: object, **extra: object) -> logging.LogRecord:
@@ -30,6 +30,31 @@ def test_a_json_line_carries_what_its_message_names() -> None:
     )
     line = json.loads(JsonFormatter().format(record))
     assert (line["message"], line["error"]) == ("commit refused: 'k'", "'k'")
+
+
+def test_what_a_line_quotes_steers_no_terminal_and_makes_no_line_of_its_own() -> None:
+    record = _record("dead letter: %s", "got '\x1b[2J\n12:00 INFO all is well\x9b'", key="\u202e")
+    text = TextFormatter().format(record)
+    assert text.endswith("dead letter: got '\\x1b[2J\\n12:00 INFO all is well\\x9b' key=\\u202e")
+    line = JsonFormatter().format(record)
+    assert line.isprintable()
+    assert json.loads(line)["key"] == "\u202e"
+
+
+def test_a_line_where_no_log_was_set_up_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert logging.lastResort is not None
+    before = logging.lastResort.formatter
+    try:
+        be_printable()
+        logging.lastResort.handle(_record("got %s", "'\x1b[2J'"))
+    finally:
+        logging.lastResort.setFormatter(before)
+    assert capsys.readouterr().err == "got '\\x1b[2J'\n"
+
+
+def test_the_last_line_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("events.jsonl: 1 of 2\n  line 3: \x1b]0;owned\x07", 2)
+    assert capsys.readouterr().err == "rerank-worker: events.jsonl: 1 of 2\n  line 3: \\x1b]0;owned\\x07\n"
 
 
 def test_the_name_of_an_event_is_for_machines() -> None:

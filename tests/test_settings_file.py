@@ -36,7 +36,7 @@ def test_the_printed_options_are_a_file_that_gives_them_again_and_hide_secrets(t
     given = {
         "RERANK_MAX_LENGTH": "77",
         "RERANK_PRODUCT_FIELDS": "title",
-        "RERANK_FIELD_SEPARATOR": ' "|" ',
+        "RERANK_FIELD_SEPARATOR": ' "|"\t\x7f\x9b🔧\U000e0041 ',
         "RERANK_CREATE_TOPICS": "1",
     }
     file = tmp_path / "worker.toml"

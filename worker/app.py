@@ -22,7 +22,7 @@ from worker.settings import unknown_variables
 from worker.signals import StopSignals
 from worker.traces import start_traces
 from worker.watchdog import Watchdog
-from worker.watched import Pulses, watched
+from worker.watched import Pulses, awaited, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,9 +91,11 @@ def serve(  # noqa: PLR0913 - everything meets here
             last.callback(lambda: traces.close(line.loop.drain_ends_s or time.monotonic() + _FLUSH_S))
         stack.callback(line.close)
         metrics.progress.commit_age.set_function(line.commit_age_s)
+        metrics.progress.outcome_age.set_function(line.outcome_age_s)
         line.start()
-        watchdog.start(watched(settings, pulses, line.commit_age_s))
-        health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
+        watchdog.start(watched(settings, pulses, line.commit_age_s, line.outcome_age_s))
+        threads = {"the main loop": pulses.loop, "the scorer": pulses.scorer}
+        health.watch(threads, awaited(settings, line.outcome_age_s))
         health.ready_when(line.missing, is_draining=lambda: line.loop.stopping)
         line.loop.run(is_stopping)
 

@@ -11,14 +11,17 @@ from typer.exceptions import TyperException
 
 from worker.commands import app
 from worker.exits import Exit, StopError
-from worker.logs import say
+from worker.logs import be_printable, say
 from worker.model.spinning import spin_briefly
+from worker.stand_ins import let_stand_in
 from worker.validation import in_our_words
 
 
 def main() -> None:
     """Run the command line, then end the process."""
     spin_briefly(os.environ)
+    let_stand_in(sys.stdout)
+    be_printable()
     code = execute()
     if any(thread.daemon for thread in threading.enumerate()):
         # A thread inside torch while the interpreter goes down aborts the process, with a status that says nothing.

@@ -16,13 +16,13 @@ class Exit(IntEnum):
     FORBIDDEN = 7  # an ACL is missing
     TOPIC = 8  # a topic does not exist
     DELIVERY = 9  # a result or dead letter could not be published
-    PORT = 10  # the HTTP port is taken
+    PORT = 10  # the HTTP port is taken, or its address is not this machine's
     STUCK = 11  # no transaction could be finished for too long
     FENCED = 12  # another process has the transactional id, or the group instance id
     DEAD_LETTERS = 13  # too many events became dead letters
     STUCK_POLL = 14  # the watchdog: the main loop stands still,
     STUCK_SCORER = 15  # the scorer does,
-    STUCK_PUBLISHER = 16  # the publisher does,
+    STUCK_PUBLISHER = 16  # the publisher or the producer's thread does,
     STUCK_COMMIT = 17  # or nothing could be committed for too long
     CORRUPT = 18  # records of the request topic cannot be read
 

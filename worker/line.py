@@ -78,6 +78,10 @@ class Line:
         """Return for how long something has been tried to be committed without success; 0 while nothing is."""
         return max(self.loop.commit_age_s(), self._delivery.commit_age_s())
 
+    def outcome_age_s(self) -> float:
+        """Return the age of the oldest outcome that was sent and not acknowledged; 0 while there is none."""
+        return self._delivery.outcome_age_s()
+
     def missing(self) -> str | None:
         """Return what keeps a worker with a loaded model from being ready. Any thread may ask."""
         if not self._score.is_warm:

@@ -13,6 +13,8 @@ from typing import Annotated, Literal, TextIO
 import orjson
 from typing_extensions import Doc
 
+from worker.printable import printable, printable_json
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
@@ -26,6 +28,8 @@ class LogOptions:
 
 # What every LogRecord has of its own; anything else in it came through `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+_LINES = "\n\t"  # what a text of several lines keeps
 
 # Of the warnings and errors of one event, how many come through at once, and one in so many seconds after those.
 _FIRST, _PAUSE_S = 10, 1.0
@@ -84,8 +88,8 @@ class TextFormatter(logging.Formatter):
         """Return the line, with what came through `extra` behind the message."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         extra = "".join(f" {name}={value}" for name, value in _extra(record).items() if name != "event")
-        line = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}{extra}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = printable(f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}{extra}")
+        return f"{line}\n{printable(self.formatException(record.exc_info), _LINES)}" if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):
@@ -107,7 +111,20 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return printable_json(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
+
+
+class _PlainFormatter(logging.Formatter):
+    """What Python writes of a line where no log was set up, printable."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), _LINES)
+
+
+def be_printable() -> None:
+    """Let lines steer no terminal in a command that sets no log up, either."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_PlainFormatter())
 
 
 def line_of(logger: str, level: int, message: str, **fields: object) -> str:
@@ -122,7 +139,7 @@ def last_line(message: str, status: int) -> str:
     """Return the line that says why the process ends: where the log is JSON, whoever reads it can read this too."""
     if _is_json():
         return line_of("worker", logging.ERROR, message, event="ended", status=status)
-    return f"rerank-worker: {message}"
+    return f"rerank-worker: {printable(message, keep=_LINES)}"
 
 
 def say(message: str, status: int) -> None:

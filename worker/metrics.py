@@ -167,6 +167,10 @@ class ProgressMetrics:
             "commit_age_seconds",
             "Time since the worker began to commit, or to end a transaction, without success so far; else 0.",
         )
+        self.outcome_age = new.gauge(
+            "outcome_age_seconds",
+            "Age of the oldest outcome that was sent and not acknowledged; 0 while there is none (at least once).",
+        )
         self.poll_age = new.gauge("poll_age_seconds", "Time since the main loop last went round.")
         self.backlog = new.gauge(
             "backlog_seconds", "Device time that the records that are not done would take, each scored as a whole."

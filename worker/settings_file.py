@@ -63,4 +63,6 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(str(value), ensure_ascii=False)
+    # TOML knows both of JSON's escapes and this one; a control character that JSON leaves as it is, it does not take.
+    letters = json.dumps(str(value), ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in letters)

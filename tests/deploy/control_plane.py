@@ -30,9 +30,12 @@ def definitions() -> Path | None:
 
 
 def programs(folder: Path) -> Path | None:
-    """Return the folder with etcd and kube-apiserver: KUBEBUILDER_ASSETS, or `folder`, where they are unpacked."""
+    """Return the folder with etcd and kube-apiserver: KUBEBUILDER_ASSETS, or `folder`, where they are unpacked.
+
+    None where they are not there.
+    """
     if assets := os.environ.get("KUBEBUILDER_ASSETS"):
-        return Path(assets)
+        return Path(assets) if all((Path(assets) / name).is_file() for name in PROGRAMS) else None
     packed = [SHARED / "bin" / f"{name}.xz" for name in PROGRAMS]
     if not all(path.is_file() for path in packed):
         return None

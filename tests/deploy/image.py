@@ -13,15 +13,17 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.needs import lacking
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 NAME = "rerank-worker:0.1.0"
 NAMES = {"cpu": NAME, "cuda": f"{NAME}-cuda"}
-NEEDED = ("buildah", "debootstrap")
 FOLDER = Path(os.environ.get("IMAGE_FOLDER", ROOT / "build" / "image"))
 _PACKAGES = "python3,python3-venv,libpython3-dev,ca-certificates"  # the Python image has Python's headers too
 
@@ -102,6 +104,15 @@ def main() -> None:
     )
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the Dockerfile's ARGs")
     options = parser.parse_args()
+    if lack := lacking("image"):
+        sys.exit(lack)
+    try:
+        _make(options)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"make image: {error.cmd[0]} ended with status {error.returncode}; it has said why")
+
+
+def _make(options: argparse.Namespace) -> None:
     buildah = Buildah(options.folder.resolve())
     buildah.prepare()
     if not buildah.has(base_name()):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.deploy.cuda_driver import LOAD, make_driver
-from tests.deploy.image import FOLDER, NAMES, NEEDED, Buildah, base_name
+from tests.deploy.image import FOLDER, NAMES, Buildah, base_name
 from tests.integration.line import Line, event, sources
+from tests.needs import lacking
 from worker import __version__
 from worker.tools.children import Child, free_port
 
@@ -28,8 +29,8 @@ _PREFIX = "/opt/rerank-worker"
 
 @pytest.fixture(scope="module")
 def buildah() -> Buildah:
-    if os.geteuid() != 0 or not all(map(shutil.which, NEEDED)):
-        pytest.skip(f"needs buildah as root ({', '.join(NEEDED)})")
+    if lack := lacking("image"):
+        pytest.skip(lack)
     return Buildah(FOLDER)
 
 

@@ -38,6 +38,8 @@ def manifests(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     folder = tmp_path_factory.mktemp("control-plane")
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl on the PATH (Debian: openssl)")
     found, crds = programs(folder), definitions()
     if found is None or crds is None:
         pytest.skip("needs etcd and kube-apiserver (KUBEBUILDER_ASSETS) and resource definitions (KUBERNETES_CRDS)")

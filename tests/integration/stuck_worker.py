@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kafka.producer.sender import Sender
+
 from tests.integration import light_worker
 from worker import cli
 from worker.kafka_io import CommitRefused, Consumer, Producer, TransactionalProducer
@@ -32,6 +34,7 @@ FAULTS: dict[str, tuple[type, str, Callable[[], None]]] = {
     "poll": (Consumer, "poll", spin),  # as the client does after a record that fails its CRC
     "model": (light_worker._Flight, "wait", hang),
     "send": (Producer, "send", hang),
+    "producer": (Sender, "run_once", hang),  # the client's own thread
     "commit": (Consumer, "commit", refuse),
     "transaction": (TransactionalProducer, "commit", hang),
 }

@@ -53,6 +53,28 @@ def test_what_stops_advancing_ends_the_worker_with_its_status_and_another_one_lo
     wait_until("all have a result", lambda: sources(line.read(line.results, 1)).keys() == set(sent))
 
 
+def test_a_producer_thread_that_stands_still_fails_livez_shows_in_a_metric_and_ends_the_worker(line: Line) -> None:
+    when = line.folder / "stuck now"
+    worker = line.start(
+        module="tests.integration.stuck_worker",
+        environment={"STUCK_WORKER": "producer", "STUCK_WORKER_WHEN": str(when)},
+        delivery_timeout_s=1,
+        live_limit_s=1,
+        stuck_limit_s=10,
+    )
+    line.publish(event(number, candidates=3) for number in range(20))
+    worker.until("all are done", lambda: worker.metric("rerank_events_total") == 20)
+    assert worker.metric("rerank_outcome_age_seconds") == 0
+    when.touch()
+    line.publish(event(number, candidates=3) for number in range(20, 40))
+    worker.until("/livez fails", lambda: worker.get("/livez")[0] == 503)
+    assert worker.get("/livez")[1].startswith("an outcome has not been acknowledged for ")
+    assert worker.metric("rerank_outcome_age_seconds") > 6
+    assert worker.wait(120) == Exit.STUCK_PUBLISHER
+    last = worker.log.read_text().splitlines()[-1]
+    assert last.startswith("rerank-worker: an outcome has not been acknowledged for ")
+
+
 @pytest.mark.apache
 def test_a_transaction_that_never_ends_is_undone_by_the_next_worker(line: Line) -> None:
     options: dict[str, Any] = {"delivery": "exactly-once", "transactional_id": line.group, "transaction_timeout_s": 2}

@@ -49,6 +49,21 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
     assert stop.value.code is Exit.USAGE
 
 
+@pytest.mark.parametrize("java_home", [None, "/nowhere"])
+def test_without_java_the_error_names_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, java_home: str | None
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "kafka-server-start.sh").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    if java_home is not None:
+        monkeypatch.setenv("JAVA_HOME", java_home)
+    with pytest.raises(StopError, match=r"needs Java 17 or later.* default-jre-headless") as stop:
+        ApacheKafka(tmp_path).start()
+    assert stop.value.code is Exit.USAGE
+
+
 class _Silent(Broker):
     """A process that never listens."""
 

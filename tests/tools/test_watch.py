@@ -71,9 +71,9 @@ class Outlet:
             self._producer.send(self._line.results, value, partition=0)
         self._producer.flush(10)
 
-    def dead_letter(self) -> None:
-        headers = [(name, text.encode()) for name, text in DEAD_LETTER.items()]
-        self._producer.send(self._line.dead_letters, b"{}", b"r9", headers=headers)
+    def dead_letter(self, key: bytes = b"r9", **more: str) -> None:
+        headers = [(name, text.encode()) for name, text in (DEAD_LETTER | more).items()]
+        self._producer.send(self._line.dead_letters, b"{}", key, headers=headers)
         self._producer.flush(10)
 
     def close(self) -> None:
@@ -117,6 +117,32 @@ def test_a_table_shows_the_top_of_each_list_and_how_it_moved(line: Line, outlet:
         "2 ↓1 a 0.3333",
     ]
     assert "\x1b" not in ran.stdout
+
+
+def test_text_of_others_steers_no_terminal_and_one_that_is_not_utf8_shows_what_it_can(
+    line: Line, outlet: Outlet
+) -> None:
+    steering = "\x1b]0;owned\x07\x9b2J\u202e\n"
+    hostile = {**result(1), "query": f"Bohrmaschine ✓ 電動{steering}", "request_id": f"r1{steering}"}
+    hostile["ranking"][0]["id"] = f"b…{steering}"
+    outlet.results(json.dumps(hostile).encode(), json.dumps(hostile, ensure_ascii=False).encode())
+    outlet.dead_letter(
+        key=steering.encode(), **{"dlq.error-message": f"got '{steering}'", "dlq.original-topic": "\x1b"}
+    )
+    for style, encoding in (("table", "latin-1"), ("table", "utf-8"), ("json", "latin-1")):
+        ran = subprocess.run(
+            command("watch", "--from-beginning", "--count", "3", "--format", style),
+            env=environment(line, PYTHONIOENCODING=encoding),
+            capture_output=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        shown = ran.stdout.decode("utf-8" if style == "json" else encoding)
+        assert all(each.isprintable() or each == "\n" for each in shown + ran.stderr.decode(encoding)), shown
+        if style == "json":
+            assert [json.loads(each) for each in shown.splitlines()] == [hostile] * 2
+        else:
+            assert shown.count("Bohrmaschine " + ("✓ 電動" if encoding == "utf-8" else "+ ????")) == 2
 
 
 def test_a_dead_letter_is_a_line_on_standard_error(line: Line, outlet: Outlet) -> None:

@@ -22,6 +22,8 @@ class AtLeastOnce:
         self._producer = producer
         self._endings = endings
         self.delays = LatencyWindow()
+        # What is not acknowledged, the oldest first: the publisher adds, the client's thread removes, others copy it.
+        self._sent_s: dict[Job, float] = {}
 
     def visible_s(self, now_s: float) -> float:
         """Count with what acknowledgements take."""
@@ -33,10 +35,16 @@ class AtLeastOnce:
 
         def ended(error: Exception | None) -> None:
             now_s = time.monotonic()
+            self._sent_s.pop(job, None)
             self.delays.observe(now_s - sent_s, now_s)
             self._endings.put(Ending(job, now_s, error))
 
-        self._producer.send(*outgoing, ended)
+        self._sent_s[job] = sent_s
+        try:
+            self._producer.send(*outgoing, ended)
+        except BaseException:
+            self._sent_s.pop(job, None)  # it ends in another way
+            raise
 
     def drop(self, job: Job) -> None:
         """End it at once."""
@@ -59,3 +67,11 @@ class AtLeastOnce:
     def commit_age_s(self) -> float:
         """Never try: what it sent is committed by the main loop."""
         return 0.0
+
+    def outcome_age_s(self) -> float:
+        """Return the age of the oldest outcome that was sent and not acknowledged.
+
+        The client's thread gives a record up after delivery_timeout_s: an older one says that this thread stands still.
+        """
+        first_s = next(iter(self._sent_s.copy().values()), None)
+        return 0.0 if first_s is None else time.monotonic() - first_s

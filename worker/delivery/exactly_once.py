@@ -114,6 +114,10 @@ class ExactlyOnce:
         """Return for how long the worker has been trying to end a transaction; 0 while it is not. For any thread."""
         return self._closing.age_s()
 
+    def outcome_age_s(self) -> float:
+        """Return 0: the publisher waits for what it has sent itself, for so long at most as its pulse allows for."""
+        return 0.0
+
     def _close(self, now_s: float) -> None:
         """Commit; or start over; or, while a rebalance is under way, put it off."""
         self._closing.begin()

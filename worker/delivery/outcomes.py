@@ -79,3 +79,6 @@ class Delivery(Protocol):
 
     def commit_age_s(self) -> float:
         """Return for how long it has been trying to commit what it sent; 0 while it is not. For any thread."""
+
+    def outcome_age_s(self) -> float:
+        """Return the age of the oldest outcome that was sent and not acknowledged; 0 without one. For any thread."""

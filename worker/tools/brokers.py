@@ -176,6 +176,13 @@ class ApacheKafka(Broker):
         start = self.home / "bin" / "kafka-server-start.sh"
         if not start.is_file():
             raise StopError(Exit.USAGE, f"{self.home} is not a release of Apache Kafka: it has no bin/{start.name}")
+        java_home = os.environ.get("JAVA_HOME")
+        if shutil.which(f"{java_home}/bin/java" if java_home else "java") is None:
+            raise StopError(
+                Exit.USAGE,
+                "Apache Kafka needs Java 17 or later: no java on the PATH, or in JAVA_HOME (Debian: apt-get install "
+                "default-jre-headless)",
+            )
         self._listener_ports = {name: [free_port() for _ in range(self._count)] for name in self._listeners}
         self.ports = self._listener_ports["PLAINTEXT"]
         controllers = [free_port() for _ in range(self._count)]

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
 from worker.events import product_fields
 from worker.exits import Exit
 from worker.kafka_io import Producer
@@ -24,11 +21,14 @@ from worker.tools.demo_place import Place, prepare
 from worker.tools.demo_queries import JudgedLists, judged_lists, shipped_events
 from worker.tools.live_worker import LiveWorker, WorkerEndedError
 from worker.tools.round_trips import Event, Round, Traffic
+from worker.tools.screen import Screen, plain
 from worker.tools.steps import Steps
 from worker.tools.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
 
 _PIPED_WIDTH = 100
 _INTERRUPTED = 130  # what a shell reports after Ctrl-C
@@ -65,13 +65,13 @@ def demo(options: DemoOptions, environ: Mapping[str, str]) -> int:
     signals = StopSignals()
     signals.finish_first()
     signals.install()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    console = Screen(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     shown = _Demo(options, console, signals)
     try:
         return shown.run(environ)
     except WorkerEndedError as error:
         ended = f"the worker ended with status {error.status}; its last lines:\n{error.last_lines}"
-        console.print(f"[red]{escape(ended)}[/red]", soft_wrap=True)
+        console.print(plain(ended, "red", keep="\n"), soft_wrap=True)
         return error.status
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
@@ -162,8 +162,9 @@ class _Demo:
         )
         found = demo_report.troubles(rounds)
         if found:
-            self._console.print(f"[red]{escape(found)}[/red]", soft_wrap=True)
-            self._console.print(f"The worker's last lines:\n{escape(worker.child.tail())}", soft_wrap=True)
+            self._console.print(plain(found, "red", keep="\n"), soft_wrap=True)
+            said = f"The worker's last lines:\n{worker.child.tail()}"
+            self._console.print(plain(said, keep="\n\t"), soft_wrap=True)
         return Exit.CRASH if found else Exit.OK
 
     def _serve(self, worker: LiveWorker, place: Place, queries: Path, rate: str) -> None:

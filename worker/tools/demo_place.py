@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from kafka.errors import KafkaError
 from worker.exits import StopError
 from worker.kafka_io.connect import connect
 from worker.options import PREFIX
+from worker.printable import printable
+from worker.server.address import is_free, reached_at
 from worker.settings import Settings, load
 from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
 from worker.tools.children import free_port
@@ -104,12 +105,11 @@ def _place(options: DemoOptions, environ: Mapping[str, str], broker: str, flags:
     }
     settings = load(flags, environ)
     host, port = settings.server.http_host, settings.server.http_port
-    if options.http_port is None and f"{PREFIX}HTTP_PORT" not in environ and not _is_free(host, port):
+    if options.http_port is None and f"{PREFIX}HTTP_PORT" not in environ and not is_free(host, port):
         port = flags["http_port"] = free_port()
-    visible = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - it is compared, not bound
     return Place(
         broker=broker,
-        url=f"http://{visible}:{port}",
+        url=f"http://{reached_at(host)}:{port}",
         flags=flags,
         client_flags=[
             f"--{name.replace('_', '-')} {flags[name]}" for name in ("bootstrap_servers", *_TOPICS) if name in flags
@@ -126,29 +126,19 @@ def _defaults(environ: Mapping[str, str], model: str | None) -> Flags:
     return {name: value for name, value in chosen.items() if PREFIX + name.upper() not in environ}
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
 def _delete_topics(options: KafkaOptions) -> None:
     """Take back what the worker made on somebody else's broker; what stays there is named."""
     names = [options.request_topic, options.result_topic, options.dead_letter_topic]
     try:
         admin = connect(KafkaAdminClient, options)
     except StopError as error:
-        print(f"the topics {', '.join(names)} may still be there: {error}")
+        print(f"the topics {', '.join(names)} may still be there: {printable(str(error))}")
         return
     try:
         there = [topic for topic in admin.list_topics() if topic in names]
         if there:
             admin.delete_topics(there)
     except KafkaError as error:
-        print(f"the topics {', '.join(names)} may still be there: {type(error).__name__}: {error}")
+        print(f"the topics {', '.join(names)} may still be there: {type(error).__name__}: {printable(str(error))}")
     finally:
         admin.close()

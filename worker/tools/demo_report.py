@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from worker.printable import printable
 from worker.tools import figures
 from worker.tools.lists import side_by_side
 
@@ -25,7 +26,7 @@ def show_lists(console: Console, rounds: Mapping[str, Round], lists: JudgedLists
     for trip in _each_once(rounds)[:queries]:
         found = figures.quality([trip])
         gain = f"  NDCG@10 {found[0]:.2f} → {found[1]:.2f}" if found else ""
-        console.print(f"\n[bold]{escape(trip.event['query'])}[/bold]{gain}")
+        console.print(f"\n[bold]{escape(printable(trip.event['query']))}[/bold]{gain}")
         console.print(side_by_side(trip.event, trip.result["ranking"], top))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from worker.events import Decoder, InvalidEvent
 from worker.exits import Exit, StopError
 from worker.jobs import Partition, Record, Request
+from worker.printable import printable
 
 if TYPE_CHECKING:
     from worker.events import EventOptions
@@ -41,7 +42,7 @@ def read_events(file: str, options: EventOptions) -> list[Event]:
         try:
             request = decoder.decode(Record(Partition(name, 0), number, timestamp_ms=0, key=None, value=value))
         except InvalidEvent as error:
-            faults.append(f"line {number}: {error}")
+            faults.append(f"line {number}: {printable(str(error))}")
         else:
             events.append(Event(number, value, request))
     if faults:

@@ -8,6 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from worker.printable import printable
+from worker.tools.screen import plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -33,7 +36,7 @@ def ranked(result: Mapping[str, Any], top: int) -> Table:
     table.add_column(justify="right", width=8)
     for row in result["ranking"][:top]:
         score = "-" if row["score"] is None else f"{row['score']:.4f}"
-        table.add_row(str(row["rank"]), move(row), Text(row["id"]), score)
+        table.add_row(str(row["rank"]), move(row), plain(row["id"]), score)
     return table
 
 
@@ -60,7 +63,7 @@ def side_by_side(request: Mapping[str, Any], ranking: Sequence[Row], top: int) -
                 cells.append(moved)
             if judged:
                 cells.append(judgement(candidate.get("relevance")))
-            cells.append(Text(title(candidate)))
+            cells.append(plain(title(candidate)))
         table.add_row(*cells)
     return table
 
@@ -84,6 +87,6 @@ def heading(result: Mapping[str, Any]) -> str:
     took = "" if total is None else f" · {total:.1f} ms"
     late = "" if result["deadline_met"] else " · [red]late[/red]"
     return (
-        f"[bold]{escape(result['query'])}[/bold]  {result['outcome']}{took}{late} · "
-        f"{len(result['ranking'])} candidates · {escape(result['request_id'])}"
+        f"[bold]{escape(printable(result['query']))}[/bold]  {result['outcome']}{took}{late} · "
+        f"{len(result['ranking'])} candidates · {escape(printable(result['request_id']))}"
     )

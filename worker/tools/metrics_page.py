@@ -32,6 +32,8 @@ assigned and end when it is given up. A worker has {fixed} series of its own, hi
 `rate(rerank_device_busy_seconds_total[5m])` is the share of the time for which the device was busy.
 `rate(rerank_candidates_scored_total[5m]) / rate(rerank_candidates_received_total[5m])` is the share of the candidates
 that were scored: both count the same events, those that were published with a result.
+OpenMetrics allows a histogram with negative edges no sum, and without a sum no count: there `rerank_logits` and
+`rerank_slack_at_dispatch_seconds` have buckets alone, the last of which is the count.
 `rerank_backlog_seconds` counts with what a pair took lately and how many pairs an event had, over about 500 events; it
 is 0 until something was scored. Its sum over the workers of a group, divided by their number, is how long they need for
 what waits: what to scale on. Overload, in which lists are scored in part, does not make it smaller.

@@ -6,12 +6,12 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from worker.exits import Exit, StopError
 from worker.kafka_io import KafkaOptions, Producer, RecordTooLarge, check_topics
 from worker.tools.events_file import read_events
+from worker.tools.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def _writer(options: KafkaOptions) -> KafkaOptions:
 
 
 def _send(producer: Producer, topic: str, events: Sequence[Event], deliveries: _Deliveries, rate: float | None) -> None:
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("publishing", total=len(events))

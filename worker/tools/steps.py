@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.status import Status
 
+from worker.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,7 +27,7 @@ class Step:
     def show(self, doing: str) -> None:
         """Show on a terminal how far it is."""
         if self._spinner is not None:
-            self._spinner.update(escape(doing))
+            self._spinner.update(escape(printable(doing)))
 
 
 class Steps:
@@ -38,7 +40,7 @@ class Steps:
     def step(self, doing: str) -> Iterator[Step]:
         """Show `doing` until the block ends, then print a line with what was done and the seconds that it took."""
         began_s = time.monotonic()
-        spinner = Status(escape(doing), console=self._console) if self._console.is_terminal else None
+        spinner = Status(escape(printable(doing)), console=self._console) if self._console.is_terminal else None
         step = Step(doing, spinner)
         if spinner is not None:
             spinner.start()
@@ -49,4 +51,4 @@ class Steps:
         finally:
             if spinner is not None:
                 spinner.stop()
-            self._console.print(f"{mark} {escape(step.done)}  [dim]{time.monotonic() - began_s:.1f} s[/dim]")
+            self._console.print(f"{mark} {escape(printable(step.done))}  [dim]{time.monotonic() - began_s:.1f} s[/dim]")

@@ -7,13 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from worker import dead_letters
 from worker.contract import Contract, can_be_written, load_schema
 from worker.kafka_io import check_topics
 from worker.tools.lists import heading, ranked
+from worker.tools.screen import Screen, complain, plain, write_json
 from worker.tools.tail import Tail
 
 if TYPE_CHECKING:
@@ -87,35 +86,30 @@ class _Screen:
         self._top = top
         self._as_json = as_json
         self._reader = ResultReader()
-        self._out = Console(highlight=False)
-        self._err = Console(stderr=True, highlight=False)
+        self._out = Screen()
+        self._err = Screen(stderr=True)
 
     def note(self, text: str) -> None:
         if self._err.is_terminal:
-            self._err.print(Text(text, style="dim"), soft_wrap=True)
+            self._err.print(plain(text, "dim"), soft_wrap=True)
 
     def show(self, record: Record, *, is_result: bool) -> None:
         try:
             if is_result:
                 self._show_result(record)
             else:
-                self._complain(f"dead letter: {_described(dead_letters.read(record))}")
+                complain(f"dead letter: {_described(dead_letters.read(record))}")
         except (NotAResultError, dead_letters.NotADeadLetterError) as error:
-            self._complain(f"skipped: {error}")
+            complain(f"skipped: {error}")
 
     def _show_result(self, record: Record) -> None:
         result = self._reader.read(record)
         if self._as_json:
-            # A line feed in JSON is white space: a producer that indents its results must not break the lines.
-            sys.stdout.buffer.write((record.value or b"").replace(b"\n", b" ") + b"\n")
-            sys.stdout.buffer.flush()
+            write_json(record.value or b"")
         else:
             self._out.print(heading(result))
             self._out.print(ranked(result, self._top))
             self._out.print()
-
-    def _complain(self, text: str) -> None:
-        self._err.print(Text(text, style="red"), soft_wrap=True)
 
 
 def _described(letter: dead_letters.DeadLetter) -> str:

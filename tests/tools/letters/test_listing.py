@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from kafka import KafkaProducer
 
-from tests.tools.conftest import rerank_worker
+from tests.tools.conftest import command, environment, rerank_worker
 from tests.tools.letters.making import a_letter
 from worker.exits import Exit
 
@@ -39,6 +40,18 @@ def test_a_table_has_a_row_for_each_that_is_chosen(line: Line, pen: Pen) -> None
     ran = rerank_worker(line, "dead-letters", *words)
     assert ran.returncode == 0, ran.stderr
     assert [word for word in ran.stdout.split() if word in {"r1", "r2", "r3", "0:0", "0:1", "0:2"}] == ["0:1", "r2"]
+
+
+def test_a_terminal_that_is_not_utf8_shows_what_it_can(line: Line, pen: Pen) -> None:
+    pen.write(1, value='{"request_id": "電動 ✓ é", "query": ""}'.encode())
+    for words in (("--format", "table"), ("--format", "table", "--show", "0:0")):
+        shown = subprocess.run(
+            command("dead-letters", *words),
+            env=environment(line, PYTHONIOENCODING="latin-1", COLUMNS="200"),
+            capture_output=True,
+            check=True,
+        )
+        assert "???? + é" in shown.stdout.decode("latin-1")
 
 
 def test_they_are_counted_by_reason(line: Line, pen: Pen) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 from rich.console import Console
 
@@ -44,6 +46,19 @@ def test_a_row_says_when_where_why_and_which_event() -> None:
         "skipped: [because]",
     ]
     assert rows.left_out() is None
+
+
+def test_text_of_others_steers_no_terminal() -> None:
+    steering = "\x1b]0;owned\x07\x9b2J\u202e\n"
+    value = orjson.dumps({"request_id": "\x1b]52;"})
+    letter = dataclasses.replace(a_dead_letter(value=value, topic="a\x1b"), message=steering)
+    rows = Rows(1)
+    rows.add(as_record(a_letter(3)), letter, f"to {letter.partition.topic}{steering}")
+    for table in (rows.table(), counted({(f"sent to {steering}",): 1}, "what became of them")):
+        out = io.StringIO()
+        Console(file=out, width=300).print(table)
+        assert all(each.isprintable() or each == "\n" for each in out.getvalue())
+        assert "\\x1b]0;owned\\x07\\x9b2J\\u202e\\n" in out.getvalue()
 
 
 def test_a_row_says_which_records_were_lost_together() -> None:

@@ -17,6 +17,7 @@ from kafka.errors import KafkaError
 from worker.exits import StopError
 from worker.kafka_io import check_topics
 from worker.kafka_io.connect import connect
+from worker.printable import printable
 from worker.tools.brokers import ApacheKafka, EmbeddedBroker
 
 if TYPE_CHECKING:
@@ -121,4 +122,4 @@ def _delete(options: KafkaOptions) -> None:
 
 
 def _say_left(topics: list[str], reason: str) -> None:
-    print(f"the topics {', '.join(topics)} may still be there: {reason}", file=sys.stderr)
+    print(f"the topics {', '.join(topics)} may still be there: {printable(reason)}", file=sys.stderr)

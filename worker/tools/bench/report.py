@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from worker.printable import printable
+from worker.tools.screen import Screen, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,12 +96,15 @@ class Report:
 
     def finish(self, json_file: Path | None) -> None:
         """Print the table, and write the JSON file where one is wanted."""
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-        console.print(f"[bold]{escape(self.title)}[/bold]: {escape(self.environment.line())}", soft_wrap=True)
+        console = Screen(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+        console.print(
+            f"[bold]{escape(printable(self.title))}[/bold]: {escape(printable(self.environment.line()))}",
+            soft_wrap=True,
+        )
         for table in [*self._tables, self._table()]:
             console.print(table)
         for line in self._notes:
-            console.print(escape(line), soft_wrap=True)
+            console.print(plain(line, keep="\n"), soft_wrap=True)
         if json_file is not None:
             json_file.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
             console.print(f"written to {escape(str(json_file))}", soft_wrap=True)

@@ -10,14 +10,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from worker.exits import Exit, StopError
 from worker.tools.letters.choice import Choice, choose
 from worker.tools.letters.rows import Rows, as_json, counted, read_or_say
 from worker.tools.letters.shown import whole, whole_json
 from worker.tools.letters.topic import LetterTopic
+from worker.tools.screen import Screen, plain, write_json
 
 if TYPE_CHECKING:
     from worker.dead_letters import DeadLetter
@@ -71,8 +70,8 @@ def _find(settings: Settings, place: str) -> Record:
 class _Screen:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._out = Console(highlight=False)
-        self._err = Console(stderr=True, highlight=False)
+        self._out = Screen()
+        self._err = Screen(stderr=True)
 
     def list(self, record: Record, letter: DeadLetter, rows: Rows) -> None:
         if self._as_json:
@@ -84,19 +83,18 @@ class _Screen:
         if self._as_json:
             self._write(whole_json(record))
         else:
-            self._out.print(Text(whole(record)), soft_wrap=True)
+            self._out.print(plain(whole(record), keep="\n\t"), soft_wrap=True)
 
     def conclude(self, topic: str, rows: Rows | None, counts: Counter[tuple[str, ...]]) -> None:
         """Print the table or the counts, or that there is nothing; without `rows` only counts were asked for."""
         if not counts:
-            self._err.print(Text(f"{topic}: no dead letters, or none that was chosen"), soft_wrap=True)
+            self._err.print(plain(f"{topic}: no dead letters, or none that was chosen"), soft_wrap=True)
         if self._as_json and rows is None:
             self._write({reason: count for (reason,), count in counts.most_common()})
         elif not self._as_json and counts:
             self._out.print(counted(counts, "reason") if rows is None else rows.table())
             if rows is not None and (line := rows.left_out()):
-                self._err.print(Text(line, style="dim"))
+                self._err.print(plain(line, "dim"))
 
     def _write(self, document: dict[str, Any]) -> None:
-        sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
-        sys.stdout.buffer.flush()
+        write_json(orjson.dumps(document))

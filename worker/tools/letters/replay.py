@@ -6,9 +6,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from worker.exits import Exit, StopError
 from worker.signals import StopSignals
 from worker.tools.letters.choice import choose, why_not
@@ -16,6 +13,7 @@ from worker.tools.letters.outlets import Outlets
 from worker.tools.letters.rows import Rows, counted, read_or_say
 from worker.tools.letters.sending import Sending
 from worker.tools.letters.topic import LetterTopic
+from worker.tools.screen import Screen, plain
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -60,9 +58,9 @@ def _dry_run(topic: LetterTopic, choice: Choice, options: ReplayOptions) -> None
             fate = f"skipped: {skipped}" if skipped else f"to {options.to or letter.partition.topic}"
             rows.add(record, letter, fate)
             counts[letter.reason, fate] += 1
-    out = Console(highlight=False)
+    out = Screen()
     if counts:
         out.print(rows.table(), "", counted(counts, "reason", "replay"), sep="\n")
     if line := rows.left_out():
-        out.print(Text(line, style="dim"))
+        out.print(plain(line, "dim"))
     print(f"dry run: {counts.total()} dead letters were chosen, nothing was sent")

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from worker import dead_letters
+from worker.tools.screen import complain, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +69,7 @@ class Rows:
         if fated:
             table.add_column("replay", overflow="fold")
         for row in sorted(self._rows):
-            table.add_row(*(Text(printable(cell)) for cell in (row if fated else row[:-1])))
+            table.add_row(*(plain(cell) for cell in (row if fated else row[:-1])))
         return table
 
     def left_out(self) -> str | None:
@@ -86,7 +85,7 @@ def counted(counts: Mapping[tuple[str, ...], int], *headings: str) -> Table:
         table.add_column(heading, overflow="fold")
     table.add_column("dead letters", justify="right")
     for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(*map(Text, kind), str(count))
+        table.add_row(*map(plain, kind), str(count))
     return table
 
 
@@ -138,13 +137,6 @@ def written(record: Record) -> str:
     return _text(time)
 
 
-def printable(text: str) -> str:
-    """Return text without what would steer a terminal, which a bad event may hold; line feeds and tabs stay."""
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
-    )
-
-
 def _text(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -166,8 +158,3 @@ def read_or_say(record: Record) -> DeadLetter | None:
     except dead_letters.NotADeadLetterError as error:
         complain(f"skipped: {error}")
         return None
-
-
-def complain(text: str) -> None:
-    """Print a line on standard error."""
-    Console(stderr=True, highlight=False).print(Text(printable(text), style="red"), soft_wrap=True)

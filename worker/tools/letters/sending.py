@@ -6,13 +6,12 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from worker.exits import Exit, StopError
 from worker.kafka_io import RecordTooLarge
 from worker.ledger import Ledger
 from worker.tools.letters.choice import why_not
-from worker.tools.letters.rows import complain, counted, read_or_say
+from worker.tools.letters.rows import counted, read_or_say
+from worker.tools.screen import Screen, complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +159,7 @@ class Sending:
             raise StopError(Exit.DELIVERY, f"{late} events were not acknowledged within {_FINISH_S:.0f} s; {again}")
 
     def _conclude(self, *, interrupted: bool) -> None:
-        out = Console(highlight=False)
+        out = Screen()
         out.print(counted(self._fates, "what became of them"))
         if interrupted:
             out.print("interrupted; run it again to go on")

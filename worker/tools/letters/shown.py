@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from worker import dead_letters
-from worker.tools.letters.rows import as_json, printable, written
+from worker.printable import printable
+from worker.tools.letters.rows import as_json, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ _WIDTH = 16  # bytes of a line in hexadecimal
 
 def whole(record: Record) -> str:
     """Return a record of the dead-letter topic for a person to read, also where it is no dead letter."""
-    return "\n".join(printable(line) for line in _lines(record))
+    return "\n".join(printable(line, keep="\n\t") for line in _lines(record))
 
 
 def whole_json(record: Record) -> dict[str, Any]:

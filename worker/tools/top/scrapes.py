@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from worker.printable import printable
 from worker.status import Reading, Window
 from worker.tools.live_worker import read_page
 
@@ -84,6 +85,5 @@ def _reason(error: Exception) -> str:
 
 
 def _line(said: str) -> str:
-    """Return the first line of what somebody else said, without what would move a terminal's cursor."""
-    first = said.strip().partition("\n")[0][:_SHOWN]
-    return "".join(letter if letter.isprintable() else " " for letter in first)
+    """Return the first line of what somebody else said."""
+    return printable(said.strip().partition("\n")[0][:_SHOWN])

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Literal
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from worker.status.readings import STARTED, quantile, share
+from worker.tools.screen import plain
 from worker.tools.top.words import count, duration, latency, percent, rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
+    from rich.text import Text
 
     from worker.status import Reading, Window
     from worker.status.readings import Buckets
@@ -54,7 +55,7 @@ def _workers(scrapes: Sequence[Scrape]) -> Table:
     rates = ("events/s", "pairs/s", "p50", "p99", "in\nbudget", "scored", "busy")
     table = _table("<worker", "<state", *rates, "lag", "oldest", "dead\nletters", "up")
     for scrape in scrapes:
-        table.add_row(Text(scrape.name), _state(scrape), *_figures([scrape]))
+        table.add_row(plain(scrape.name), _state(scrape), *_figures([scrape]))
     if len(scrapes) > 1:
         ready = sum(scrape.is_ready for scrape in scrapes)
         table.add_section()
@@ -63,7 +64,7 @@ def _workers(scrapes: Sequence[Scrape]) -> Table:
 
 
 def _state(scrape: Scrape) -> Text:
-    return Text(scrape.state, style="green" if scrape.is_ready else "yellow" if scrape.reading else "red")
+    return plain(scrape.state, "green" if scrape.is_ready else "yellow" if scrape.reading else "red")
 
 
 def _figures(scrapes: Sequence[Scrape]) -> list[str]:
@@ -112,7 +113,7 @@ def _builds(scrapes: Sequence[Scrape]) -> list[Text]:
             revision = f" ({build['revision']})" if build.get("revision") else ""
             found[f"{build['model']}{revision}, {build['device']}, {build['dtype']}, version {build['version']}"] += 1
     several = len(scrapes) > 1
-    return [Text(f"{number} of them: {build}" if several else build, style="dim") for build, number in found.items()]
+    return [plain(f"{number} of them: {build}" if several else build, "dim") for build, number in found.items()]
 
 
 def _partitions(scrapes: Sequence[Scrape], limit: int) -> Table:
@@ -126,7 +127,7 @@ def _partitions(scrapes: Sequence[Scrape], limit: int) -> Table:
             rows.append((-age_s, -lag, labels["topic"], int(labels["partition"]), scrape.name))
     rows.sort()
     for age, lag, topic, number, name in rows[:limit]:
-        table.add_row(Text(topic), str(number), Text(name), count(-lag), duration(-age) if lag else "-")
+        table.add_row(plain(topic), str(number), plain(name), count(-lag), duration(-age) if lag else "-")
     if len(rows) > limit:
         table.add_row(f"{len(rows) - limit} more", style="dim")
     return table
@@ -148,5 +149,5 @@ def _outcomes(scrapes: Sequence[Scrape]) -> Table:
     for (outcome, reason), total in totals.items():
         if total or outcome != "dead letter":
             pace = rate(rates[outcome, reason]) if known else "-"
-            table.add_row(Text(outcome), Text(reason), pace, count(total), percent(share(total, everything - total)))
+            table.add_row(plain(outcome), plain(reason), pace, count(total), percent(share(total, everything - total)))
     return table

@@ -9,11 +9,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
 from worker.exits import Exit, StopError
+from worker.tools.screen import Screen
 from worker.tools.top.addresses import addresses
 from worker.tools.top.scrapes import Scraper
 from worker.tools.top.tables import screen
@@ -21,7 +22,7 @@ from worker.tools.top.tables import screen
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from worker.tools.top.scrapes import Scrape
 
@@ -32,7 +33,7 @@ _BESIDE_PARTITIONS = 20  # lines of the screen that everything else takes with o
 _FEWEST = 3
 
 
-class _Output(Console):
+class _Output(Screen):
     """Ends the command well, which the library would call failed, where the reader, `head` for one, has seen enough."""
 
     def on_broken_pipe(self) -> None:
@@ -51,7 +52,7 @@ def top(urls: Sequence[str], *, once: bool, interval_s: float) -> None:
             Exit.USAGE, f"--interval: expected {_SHORTEST_S:g} to {_LONGEST_S:g} seconds, got {interval_s:g}"
         )
     scraper = Scraper(addresses(urls), _TIMEOUT_S)
-    console = _Output(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    console = _Output(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     try:
         if once:
             scraper.scrape()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import socket
 import struct
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,40 +15,25 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.server.conftest import Server
 from worker.exits import Exit, StopError
 from worker.jobs import ModelName, Partition
 from worker.metrics import Metrics
 from worker.pipeline import Pulse
-from worker.server import Health, HttpServer, ServerOptions
+from worker.server import HttpServer, ServerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from worker.server import Health
 
 
-@pytest.fixture
-def health() -> Health:
-    return Health(live_limit_s=60)
-
-
-class Server(HttpServer):
-    """Says when a request has failed."""
-
-    def __init__(self, health: Health) -> None:
-        self.metrics = Metrics(["tombstone"])
-        super().__init__(ServerOptions(http_host="127.0.0.1", http_port=0), self.metrics.registry, health)
-        self.failed = threading.Event()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        super().handle_error(request, client_address)
-        self.failed.set()
-
-
-@pytest.fixture
-def server(health: Health) -> Iterator[Server]:
-    server = Server(health)
-    server.start()
-    yield server
-    server.close()
+def has_ipv6() -> bool:
+    """Return whether this machine can talk to itself over IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def _get(server: Server, path: str) -> tuple[int, str]:
@@ -140,19 +125,6 @@ def test_the_server_remembers_the_last_minutes_by_itself(server: Server) -> None
         time.sleep(0.1)
 
 
-def test_a_worker_that_was_ready_is_not_starting_any_more(health: Health) -> None:
-    missing: list[str | None] = ["the scorer is warming up"]
-    draining: list[bool] = [False]
-    health.ready_when(lambda: missing[-1], is_draining=lambda: draining[-1])
-    assert health.state() == ("starting", "the scorer is warming up")
-    missing.append(None)
-    assert health.state() == ("ready", None)
-    missing.append("the worker is no member of the consumer group")
-    assert health.state() == ("not ready", "the worker is no member of the consumer group")
-    draining.append(True)
-    assert health.state()[0] == "draining"
-
-
 def test_an_unknown_path_says_what_there_is(server: Server) -> None:
     assert _get(server, "/nowhere") == (404, "expected /, /status.json, /metrics, /livez or /readyz\n")
 
@@ -163,6 +135,54 @@ def test_a_port_that_is_taken_is_one_clear_error(server: Server, health: Health)
     ) as caught:
         HttpServer(ServerOptions(http_host="127.0.0.1", http_port=server.port), server.registry, health)
     assert caught.value.code is Exit.PORT
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "fe80::1%no-such-interface", "a..b", "2001:db8::1"])
+def test_an_address_that_this_machine_does_not_have_is_one_clear_error(host: str, health: Health) -> None:
+    with pytest.raises(StopError, match=r"cannot serve HTTP on .*; set --http-host$") as caught:
+        HttpServer(ServerOptions(http_host=host, http_port=0), Metrics([]).registry, health)
+    assert caught.value.code is Exit.PORT
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6 on the loopback")
+@pytest.mark.parametrize("host", ["::", "[::]", ServerOptions().http_host])
+def test_all_addresses_are_those_of_ipv6_and_of_ipv4(host: str, health: Health) -> None:
+    server = Server(health, host)
+    server.start()
+    for place in ("[::1]", "127.0.0.1"):
+        with urllib.request.urlopen(f"http://{place}:{server.port}/livez", timeout=60) as reply:
+            assert (reply.status, reply.read()) == (200, b"ok\n")
+    server.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6 on the loopback")
+@pytest.mark.parametrize(
+    ("host", "served", "not_served"), [("::1", "::1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1", "::1")]
+)
+def test_one_family_is_served_where_one_is_asked_for(host: str, served: str, not_served: str, health: Health) -> None:
+    server = Server(health, host)
+    server.start()
+    socket.create_connection((served, server.port), timeout=60).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((not_served, server.port), timeout=60)
+    server.close()
+
+
+def test_where_there_is_no_ipv6_all_addresses_are_those_of_ipv4(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnlyIpv4(socket.socket):
+        """A socket of a machine without IPv6."""
+
+        def __init__(self, family: int = -1, *more: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *more)
+
+    monkeypatch.setattr(socket, "socket", OnlyIpv4)
+    server = Server(health, "::")
+    assert server.server_address[0] == "0.0.0.0"
+    server.close()
 
 
 def test_a_server_that_never_started_can_be_closed(health: Health) -> None:
@@ -182,15 +202,14 @@ def test_a_client_that_hangs_up_is_no_news(
     assert "Traceback" not in caplog.text + capsys.readouterr().err
 
 
-def test_a_request_that_fails_is_logged_once(
+def test_a_request_that_fails_is_answered_and_logged_once(
     server: Server, health: Health, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> None:
         raise RuntimeError("broken")
 
     health.ready_when(broken)
-    with pytest.raises(OSError, match="closed connection without response"):
-        _get(server, "/readyz")
+    assert _get(server, "/readyz") == (500, "this could not be answered; the worker's log says why\n")
     assert server.failed.wait(60)
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "a request from " in record.message
