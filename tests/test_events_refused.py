@@ -114,8 +114,10 @@ def test_deep_nesting_is_refused_wherever_the_event_would_have_to_be_written_or_
             event(
                 candidates=[{"id": "a", "text": "lamp"}, {"id": "b", "fields": {"bullet_points": ["LED", [None, {}]]}}]
             ),
-            "candidates[1].fields.bullet_points[1][1]: "
-            "expected a string, a number, a boolean or an array, got an object",
+            (
+                "candidates[1].fields.bullet_points[1][1]: "
+                "expected a string, a number, a boolean or an array, got an object"
+            ),
         ),
         (
             event(candidates=[{"id": "a", "text": "lamp", "score": "NaN"}]),

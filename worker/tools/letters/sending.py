@@ -84,7 +84,7 @@ class Sending:
             return self._pass_over("skipped: not a dead letter")
         if not self._choice.takes(record, letter):
             return self._pass_over("not chosen")
-        skipped = why_not(letter, self._options.max_replays)
+        skipped = why_not(record, letter, self._options)
         if skipped is None and not self._may_send(is_stopping):
             return False
         ticket = self._ledger.open(record.partition, record.offset)
