@@ -14,7 +14,7 @@ class Exit(IntEnum):
     LOGIN = 5  # the broker refused the login
     CERTIFICATE = 6  # TLS: untrusted, expired or missing certificate
     FORBIDDEN = 7  # an ACL is missing
-    TOPIC = 8  # a topic does not exist
+    TOPIC = 8  # a topic does not exist, or takes no record without a key
     DELIVERY = 9  # a result or dead letter could not be published
     PORT = 10  # the HTTP port is taken
     STUCK = 11  # no transaction could be finished for too long

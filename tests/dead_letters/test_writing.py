@@ -35,6 +35,14 @@ def test_the_headers_say_where_the_event_came_from_and_why_it_failed() -> None:
     }
 
 
+def test_a_given_key_is_for_a_letter_that_has_none_and_is_not_taken_for_the_events_own() -> None:
+    whole = letter_of(job(), given_key=b"given")
+    assert (whole.key, "dlq.key-given" in ours(whole)) == (b"key\xff", False)
+    bare = letter_of(job(), given_key=b"given", keep="nothing")
+    assert (bare.key, bare.value, ours(bare)["dlq.key-given"]) == (b"given", b"", "true")
+    assert (read(as_read(bare)).key, read(as_read(bare)).value) == (None, None)
+
+
 def test_what_does_not_apply_has_no_header() -> None:
     headers = ours(letter_of(job(fault=Fault("model", "score", "RuntimeError", "boom")), model=None))
     assert "dlq.path" not in headers
