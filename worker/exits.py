@@ -25,6 +25,7 @@ class Exit(IntEnum):
     STUCK_PUBLISHER = 16  # the publisher does,
     STUCK_COMMIT = 17  # or nothing could be committed for too long
     CORRUPT = 18  # records of the request topic cannot be read
+    GROUP = 19  # a member of the consumer group shares partitions in another way
 
 
 class StopError(Exception):
