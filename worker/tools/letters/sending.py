@@ -163,4 +163,5 @@ class Sending:
         out = Console(highlight=False)
         out.print(counted(self._fates, "what became of them"))
         if interrupted:
-            out.print("interrupted; run it again to go on")
+            again = "with --offsets from the first that was not sent" if self._options.from_beginning else "again"
+            out.print(f"interrupted; run it {again} to go on")
