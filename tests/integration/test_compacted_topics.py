@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,7 +24,11 @@ def test_compacted_topics_are_refused_at_the_start_unless_results_and_dead_lette
     line: Line, topics: Callable[..., str]
 ) -> None:
     results, letters = (topics(name, settings={"cleanup.policy": "compact"}) for name in ("results", "letters"))
-    given = {"module": "tests.integration.light_worker", "result_topic": results, "dead_letter_topic": letters}
+    given: dict[str, Any] = {
+        "module": "tests.integration.light_worker",
+        "result_topic": results,
+        "dead_letter_topic": letters,
+    }
     refused = line.start(wait=False, **given)
     assert refused.wait(120) == Exit.TOPIC
     assert f"cleanup.policy=compact of {results} and {letters}" in refused.tail().splitlines()[-1]

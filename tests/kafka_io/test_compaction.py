@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,7 +39,8 @@ def test_topics_that_are_not_compacted_are_taken(plain: KafkaOptions) -> None:
 def test_a_compacted_topic_is_refused_with_one_line_unless_what_has_no_key_gets_one(
     plain: KafkaOptions, compacted: str, option: str
 ) -> None:
-    options = replace(plain, **{option: compacted})
+    changed: dict[str, Any] = {option: compacted}
+    options = replace(plain, **changed)
     with pytest.raises(StopError) as stop:
         check_compaction(options)
     said = str(stop.value)
