@@ -72,6 +72,9 @@ def test_a_wrong_option_ends_in_one_line_and_status_2() -> None:
         (("watch", "--top", "many"), "'--top': expected a valid integer"),
         (("watch", "--format", "xml"), "'--format': 'xml' is not one of 'table', 'json'"),
         (("run", "--bootstrap-servers", "localhost:abc"), "--bootstrap-servers: expected host:port"),
+        (("run", "--result-topic", "a", "--request-topic", "a"), "expected different topics, got 'a' for both"),
+        (("replay", "--dead-letter-topic", "rerank-requests"), "expected different topics, got 'rerank-requests'"),
+        (("watch", "--dead-letter-topic", "rerank-results"), "expected different topics, got 'rerank-results'"),
     ],
 )
 def test_a_wrong_command_line_ends_in_one_line_and_status_2(arguments: tuple[str, ...], said: str) -> None:

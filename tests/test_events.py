@@ -112,6 +112,24 @@ def test_numbers_and_booleans_are_written_as_json_writes_them() -> None:
     assert text_of(fields, product_fields=("watts", "price", "led", "used")) == "40 19.5 true false"
 
 
+def test_lists_may_hold_whatever_has_a_text_and_lists_of_it_and_nulls_in_them_leave_no_gap() -> None:
+    fields = {"title": [None], "brand": [["Lux", [40, 19.5]], []], "color": [True, None, False, " red "]}
+    assert text_of(fields) == "Lux 40 19.5 true false red"
+
+
+@pytest.mark.parametrize("value", [{"Voltage": "18 V"}, [["Tools", "Drills"]], [7, None, {"a": []}], {}, None])
+def test_an_attribute_that_is_not_read_may_be_anything(value: Any) -> None:
+    assert text_of({"title": "Lamp", "attrs": value}) == "Lamp"
+    candidate = {"id": "a", "text": "lamp", "fields": {"title": value}}
+    assert decode(event(candidates=[candidate])).texts == ["lamp"]
+
+
+def test_lists_are_read_and_others_ignored_however_deep_they_are() -> None:
+    inside = b'{"request_id":"r1","query":"lamp","candidates":[{"id":"a","fields":{"title":"Lamp","%b":%b}}]}'
+    for name in (b"attrs", b"brand"):
+        assert DECODER.decode(record(inside % (name, nested(900)))).texts == ["Lamp"]
+
+
 def test_text_wins_over_fields_and_is_left_as_it_came() -> None:
     candidate = {"id": "a", "text": " a lamp ", "fields": {"title": "Lamp"}}
     assert decode(event(candidates=[candidate])).texts == [" a lamp "]

@@ -21,10 +21,13 @@ any_json = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=20), inner, max_size=5),
     max_leaves=20,
 )
-attributes = st.dictionaries(
-    st.sampled_from(["title", "brand", "color", "bullet_points", "description", "sku"]),
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e9, 1e9) | st.text() | st.lists(st.text()),
+one_value = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e9, 1e9) | st.text()
+read_attributes = st.dictionaries(
+    st.sampled_from(["title", "brand", "color", "bullet_points", "description"]),
+    st.recursive(one_value, lambda inner: st.lists(inner, max_size=4), max_leaves=8),
 )
+other_attributes = st.dictionaries(st.sampled_from(["sku", "attrs"]), any_json)
+attributes = st.builds(lambda read, other: {**read, **other}, read_attributes, other_attributes)
 text_or_fields = st.fixed_dictionaries({"text": st.text()}) | st.fixed_dictionaries({"fields": attributes})
 candidate_lists = st.lists(
     st.tuples(st.text(min_size=1, max_size=512), text_or_fields),

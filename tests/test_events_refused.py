@@ -111,8 +111,13 @@ def test_deep_nesting_is_refused_wherever_the_event_would_have_to_be_written_or_
             "candidates[0].fields.color: expected a string, a number, a boolean or an array, got an object",
         ),
         (
-            event(candidates=[{"id": "a", "fields": {"bullet_points": ["LED", 3]}}]),
-            "candidates[0].fields.bullet_points[1]: expected a string, got 3",
+            event(
+                candidates=[{"id": "a", "text": "lamp"}, {"id": "b", "fields": {"bullet_points": ["LED", [None, {}]]}}]
+            ),
+            (
+                "candidates[1].fields.bullet_points[1][1]: "
+                "expected a string, a number, a boolean or an array, got an object"
+            ),
         ),
         (
             event(candidates=[{"id": "a", "text": "lamp", "score": "NaN"}]),
@@ -168,6 +173,12 @@ def test_candidates_with_the_same_id_are_refused() -> None:
 def test_oversize_text_is_refused(document: Any, message: str) -> None:
     error = refusal(orjson.dumps(document), EventOptions(max_text_chars=10))
     assert (error.reason, str(error)) == ("text_too_long", message)
+
+
+def test_an_object_deep_inside_an_attribute_is_told_by_the_first_steps_to_it() -> None:
+    inside = b'{"request_id":"r1","query":"lamp","candidates":[{"id":"a","fields":{"title":%b}}]}'
+    error = refusal(inside % nested(900).replace(b"[]", b"[{}]"))
+    assert (error.reason, error.path) == ("schema", "candidates[0].fields.title" + "[0]" * 10)
 
 
 def test_a_text_as_long_as_the_limit_is_accepted() -> None:

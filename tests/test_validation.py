@@ -40,6 +40,21 @@ def test_lists_are_written_with_commas_and_switches_with_words() -> None:
             {},
             "linger_s 20 needs a larger transaction_timeout_s, got 10",
         ),
+        (
+            {"result_topic": "rerank-requests"},
+            {},
+            "request_topic and result_topic: expected different topics, got 'rerank-requests' for both",
+        ),
+        (
+            {"request_topic": "a"},
+            {"RERANK_DEAD_LETTER_TOPIC": "a"},
+            "request_topic and dead_letter_topic: expected different topics, got 'a' for both",
+        ),
+        (
+            {"dead_letter_topic": "b", "result_topic": "b"},
+            {},
+            "result_topic and dead_letter_topic: expected different topics, got 'b' for both",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_where_it_was_set(

@@ -13,7 +13,7 @@ from worker import logs
 from worker.channel import Channel
 from worker.dead_letters import REASONS
 from worker.delivery import Ending, open_delivery
-from worker.kafka_io import Consumer, check_topics
+from worker.kafka_io import Consumer, check_compaction, check_topics
 from worker.line import Line
 from worker.loading import load_apart
 from worker.metrics import Metrics
@@ -53,6 +53,7 @@ def run(settings: Settings) -> None:
     health = Health(settings.server.live_limit_s)
     with closing(_start_server(settings, metrics, health)):
         check_topics(settings.kafka)
+        check_compaction(settings.kafka)
         model, costs = load_apart(settings, metrics)
 
         def is_stopping() -> bool:

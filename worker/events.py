@@ -27,6 +27,8 @@ USUAL_PRODUCT_FIELDS = ("title", "brand", "color", "bullet_points", "description
 
 _BOM = b"\xef\xbb\xbf"
 _TOO_DEEP = "expected at most 250 levels of nesting, got more"  # orjson writes 254 and reads 1,024
+_ATTRIBUTE = "a string, a number, a boolean or an array"
+_STEPS = 10  # into an attribute, in the path of an error
 _NEAR = 20  # characters of a broken document in the error
 
 
@@ -129,7 +131,9 @@ class Decoder:
 
     def _texts(self, query: str, candidates: list[dict[str, Any]]) -> list[str]:
         join = self._join
-        texts = [join(each["fields"]) if each.get("text") is None else each["text"] for each in candidates]
+        texts = [
+            join(at, each["fields"]) if each.get("text") is None else each["text"] for at, each in enumerate(candidates)
+        ]
         lengths, limit = list(map(len, texts)), self._options.max_text_chars
         if len(query) > limit:
             raise _too_long(limit, len(query), "query")
@@ -143,18 +147,17 @@ class Decoder:
             raise InvalidEvent("no_text", message, "candidates")
         return texts
 
-    def _join(self, fields: dict[str, Any]) -> str:
+    def _join(self, candidate: int, fields: dict[str, Any]) -> str:
+        """Return the text of the attributes that are read; raises InvalidEvent where one of them has none."""
         parts: list[str] = []
         for name in self._product_fields:
             value = fields.get(name)
             if isinstance(value, str):
                 parts.append(value.strip())
-            elif isinstance(value, list):
-                parts.extend(map(str.strip, value))
-            elif isinstance(value, bool):
-                parts.append("true" if value else "false")
+            elif isinstance(value, dict | list):
+                parts.extend(_texts_in(value, ("candidates", candidate, "fields", name)))
             elif value is not None:
-                parts.append(str(value))
+                parts.append(_written(value))
         return self._options.field_separator.join(filter(None, parts))
 
 
@@ -165,6 +168,38 @@ def _carried(metadata: Any) -> orjson.Fragment:
     except TypeError:  # its JSONEncodeError, for what is nested too deep
         raise InvalidEvent("too_deep", _TOO_DEEP, "metadata") from None  # the result could not carry it back
     return orjson.Fragment(written[len(b'{"metadata":') : -1])
+
+
+def _texts_in(value: Any, path: tuple[str | int, ...]) -> list[str]:
+    """Return the texts in an attribute, arrays in arrays included; nulls have none. Raises InvalidEvent for an object.
+
+    Not recursive: orjson reads more levels than Python's stack has room for.
+    """
+    texts: list[str] = []
+    levels, places = [enumerate([value])], [0]  # the arrays that are being read, and where each of them is
+    while levels:
+        found = next(levels[-1], None)
+        if found is None:
+            levels.pop()
+            places.pop()
+            continue
+        places[-1], one = found
+        if isinstance(one, list):
+            levels.append(enumerate(one))
+            places.append(0)
+        elif isinstance(one, dict):
+            at = path_text((*path, *places[1 : 1 + _STEPS]))
+            raise InvalidEvent("schema", f"expected {_ATTRIBUTE}, got an object", at)
+        elif one is not None:
+            texts.append(one.strip() if isinstance(one, str) else _written(one))
+    return texts
+
+
+def _written(value: bool | float) -> str:  # noqa: FBT001 - it is one of an event's values
+    """Return a number or a boolean as JSON writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def _unreadable(body: bytes, error: orjson.JSONDecodeError) -> InvalidEvent:

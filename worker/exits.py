@@ -14,7 +14,7 @@ class Exit(IntEnum):
     LOGIN = 5  # the broker refused the login
     CERTIFICATE = 6  # TLS: untrusted, expired or missing certificate
     FORBIDDEN = 7  # an ACL is missing
-    TOPIC = 8  # a topic does not exist
+    TOPIC = 8  # a topic does not exist, or takes no record without a key
     DELIVERY = 9  # a result or dead letter could not be published
     PORT = 10  # the HTTP port is taken, or its address is not this machine's
     STUCK = 11  # no transaction could be finished for too long
@@ -25,6 +25,7 @@ class Exit(IntEnum):
     STUCK_PUBLISHER = 16  # the publisher or the producer's thread does,
     STUCK_COMMIT = 17  # or nothing could be committed for too long
     CORRUPT = 18  # records of the request topic cannot be read
+    GROUP = 19  # a member of the consumer group shares partitions in another way
 
 
 # What is raised to end a thread or the process, or a generator. All else that is raised while one event is worked on

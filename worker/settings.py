@@ -53,6 +53,18 @@ class Settings:
         linger_s, timeout_s = self.kafka.linger_s, self.delivery.transaction_timeout_s
         if self.delivery.delivery == "exactly-once" and linger_s >= timeout_s:
             raise ValueError(f"linger_s {linger_s:g} needs a larger transaction_timeout_s, got {timeout_s:g}")
+        self._check_topics()
+
+    def _check_topics(self) -> None:
+        # Here and not in KafkaOptions: a client that only publishes names its one topic for all three.
+        kafka, named = self.kafka, dict[str, str]()
+        for option in ("request_topic", "result_topic", "dead_letter_topic"):
+            topic = getattr(kafka, option)
+            if (other := named.setdefault(topic, option)) != option:
+                raise ValueError(
+                    f"{other} and {option}: expected different topics, got {topic!r} for both; a worker would read "
+                    "what it has written"
+                )
 
 
 def group_types() -> dict[str, type]:

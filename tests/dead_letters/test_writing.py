@@ -12,6 +12,7 @@ from worker.dead_letters import REASONS, read
 from worker.dead_letters import headers as headers_module
 from worker.jobs import Dropped, Fault, Refused
 from worker.tools.letters.choice import VALUE_DROPPED, why_not
+from worker.tools.letters.options import ReplayOptions
 
 
 def test_key_and_value_are_the_original_bytes() -> None:
@@ -37,6 +38,14 @@ def test_the_headers_say_where_the_event_came_from_and_why_it_failed() -> None:
         "dlq.model": "some/model@abc",
         "dlq.schema-version": "1",
     }
+
+
+def test_a_given_key_is_for_a_letter_that_has_none_and_is_not_taken_for_the_events_own() -> None:
+    whole = letter_of(job(), given_key=b"given")
+    assert (whole.key, "dlq.key-given" in ours(whole)) == (b"key\xff", False)
+    bare = letter_of(job(), given_key=b"given", keep="nothing")
+    assert (bare.key, bare.value, ours(bare)["dlq.key-given"]) == (b"given", b"", "true")
+    assert (read(as_read(bare)).key, read(as_read(bare)).value) == (None, None)
 
 
 def test_what_does_not_apply_has_no_header() -> None:
@@ -132,9 +141,10 @@ def test_of_what_was_too_large_for_the_memory_size_codec_and_the_last_offset_are
     assert said["dlq.original-last-offset"] == "41830"
     assert said["dlq.value-dropped"] == "bytes=629145600 codec=zstd"
     assert (said["dlq.key-dropped"], said["dlq.headers-dropped"]) == ("bytes=70000 codec=zstd", "2")
-    found = read(as_read(letter))
+    at = as_read(letter)
+    found = read(at)
     assert (found.value, found.value_dropped, found.last_offset) == (None, dropped.value, 41_830)
-    assert why_not(found, max_replays=5) == VALUE_DROPPED
+    assert why_not(at, found, ReplayOptions()) == VALUE_DROPPED
     bare = letter_of(large, keep="nothing")
     assert ours(bare)["dlq.value-dropped"] == dropped.value
     assert ours(bare)["dlq.key-dropped"].startswith("bytes=4 sha256=")

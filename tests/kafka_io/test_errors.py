@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CorruptRecordError,
+    InconsistentGroupProtocolError,
     InvalidSessionTimeoutError,
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -83,6 +85,7 @@ class TestForbidden:
         (CorruptRecordError("at offset 7"), Exit.CORRUPT, "topic rerank-requests is corrupt"),
         (UnsupportedCodecError("snappy"), Exit.USAGE, "compression that cannot be read"),
         (InvalidSessionTimeoutError(), Exit.USAGE, "session_timeout_s: expected between group.min.session.timeout.ms"),
+        (InconsistentGroupProtocolError(), Exit.GROUP, "another assignor is in group rerank-worker: "),
         (KafkaConnectionError("gone"), Exit.UNREACHABLE, "the address that it advertises"),
         (RuntimeError("what"), Exit.CRASH, "Kafka failed with RuntimeError: what"),
     ],
@@ -111,6 +114,29 @@ def test_a_session_timeout_that_the_broker_does_not_take_is_named(apache_kafka: 
         with pytest.raises(StopError, match=r"session_timeout_s: expected between .*, got 1 s") as stop:
             turn_until(lambda: bool(reader.owned), reader)
     assert stop.value.code is Exit.USAGE
+
+
+@pytest.mark.apache
+def test_a_consumer_with_another_assignor_in_the_group_is_named(apache_kafka: str, topics: MakeTopic) -> None:
+    topic = topics()
+    options = KafkaOptions(bootstrap_servers=apache_kafka, request_topic=topic, group_id=topic, session_timeout_s=6)
+    foreign = KafkaConsumer(
+        topic,
+        bootstrap_servers=apache_kafka,
+        group_id=topic,
+        partition_assignment_strategy=[RangePartitionAssignor],
+        enable_auto_commit=False,
+        metadata_max_age_ms=200,  # it may have joined before it knew of the topic
+    )
+    with foreign, Consumer(options) as consumer:
+        turn_until(lambda: bool(foreign.poll(50) or foreign.assignment()))
+        with pytest.raises(StopError) as stop:
+            turn_until(lambda: False, Reader(consumer))
+    assert stop.value.code is Exit.GROUP
+    said = str(stop.value)
+    assert f"is in group {topic}: " in said
+    assert "CooperativeStickyAssignor" in said
+    assert "\n" not in said
 
 
 def test_one_hang_up_is_no_refused_login_yet() -> None:

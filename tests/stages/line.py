@@ -170,7 +170,13 @@ def score(
     return list(publishing)
 
 
-def publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0, metrics: Metrics | None = None) -> list[Ending]:
+def publish(
+    broker: Broker,
+    *jobs: Job,
+    acknowledged_in_s: float = 0.0,
+    metrics: Metrics | None = None,
+    options: KafkaOptions | None = None,
+) -> list[Ending]:
     endings: Channel[Ending] = Channel()
     producer: Any = broker
     model: Any = Model()
@@ -183,6 +189,6 @@ def publish(broker: Broker, *jobs: Job, acknowledged_in_s: float = 0.0, metrics:
     delivery = AtLeastOnce(producer, endings)
     for _ in range(10):
         delivery.delays.observe(acknowledged_in_s, time.monotonic())
-    Publish(delivery, KafkaOptions(), model, metrics or Metrics(REASONS), Pulse()).run(inbox)
+    Publish(delivery, options or KafkaOptions(), model, metrics or Metrics(REASONS), Pulse()).run(inbox)
     endings.close()
     return list(endings)

@@ -65,6 +65,18 @@ def test_a_dead_letter_that_its_topic_refuses_goes_without_the_value() -> None:
     assert dict(headers)["dlq.value-dropped"].startswith(b"bytes=2 ")
 
 
+def test_what_has_no_key_gets_the_one_that_the_option_names_and_others_keep_theirs() -> None:
+    named, keyless, bad = making.job(1, key=b"own"), making.job(1, offset=1), making.job(1, offset=2)
+    bad.request = None
+    for options, keys in (
+        (KafkaOptions(), [b"own", None, None]),
+        (KafkaOptions(key_for_keyless="request_id"), [b"own", b"r", b"requests/0/2"]),
+    ):
+        broker = Broker({"rerank-results": 10_000, "rerank-dead-letters": 10_000})
+        publish(broker, named, keyless, bad, options=options)
+        assert [key for _, key, *_ in broker.sent] == keys
+
+
 def test_what_fits_nowhere_stops_the_worker_and_names_the_record() -> None:
     with pytest.raises(StopError, match="requests partition 0 offset 7") as caught:
         publish(Broker({"rerank-results": -1, "rerank-dead-letters": -1}), making.job(1, offset=7))

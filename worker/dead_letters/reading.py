@@ -85,7 +85,7 @@ def read(record: Record) -> DeadLetter:
         offset=origin.offset,
         last_offset=None if last is None else int(last),
         timestamp_ms=origin.timestamp_ms,
-        key=record.key,
+        key=None if "dlq.key-given" in texts else record.key,
         value=None if valueless else record.value,
         headers=others(record.headers) + nulls(texts),
         value_dropped=texts.get("dlq.value-dropped"),

@@ -32,13 +32,21 @@ class Letter(NamedTuple):
 
 
 def dead_letter(  # noqa: PLR0913  # all but the job are named, and each is a fact of its own
-    job: Job, *, group_id: str, worker_version: str, model: ModelName | None, now_s: float, keep: Keep = "all"
+    job: Job,
+    *,
+    group_id: str,
+    worker_version: str,
+    model: ModelName | None,
+    now_s: float,
+    keep: Keep = "all",
+    given_key: bytes | None = None,
 ) -> Letter:
     """Build the dead letter of a job with a fault; `now_s` is seconds since 1970, UTC.
 
     Key, value and headers are the original's, except for the headers of an earlier dead letter: those are replaced, the
     first failure's time and place are kept and the attempts are counted on. `keep` is for a topic that refuses a record
-    as large: headers say what was left out, and how large it was.
+    as large: headers say what was left out, and how large it was. `given_key` is for a compacted topic: a letter
+    without a key has this one, and a header says so; one without a value has empty bytes, since a null there deletes.
     """
     record, fault = job.record, job.fault
     assert fault is not None, "only a job with a fault becomes a dead letter"
@@ -53,11 +61,14 @@ def dead_letter(  # noqa: PLR0913  # all but the job are named, and each is a fa
         "schema-version": SCHEMA_VERSION,
         **_left_out(record, keep),
     }
+    key, value, headers = record.key, record.value if keep == "all" else None, others(record.headers) + nulls(earlier)
     if keep == "nothing":
+        key, headers = None, []
         texts["error-message"] = fault.message[:_MAX_MESSAGE_ALONE]
-        return Letter(None, None, sent(texts))
-    headers = others(record.headers) + nulls(earlier) + sent(texts)
-    return Letter(record.key, record.value if keep == "all" else None, headers)
+    if given_key is not None:
+        texts["key-given"] = "true" if key is None else None
+        key, value = given_key if key is None else key, value or b""
+    return Letter(key, value, headers + sent(texts))
 
 
 def _place(record: Record) -> _Texts:

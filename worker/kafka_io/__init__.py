@@ -1,5 +1,6 @@
 """Everything Kafka: options, a consumer of raw records, a producer that reports deliveries, and checks at the start."""
 
+from worker.kafka_io.compaction import check_compaction
 from worker.kafka_io.consumer import Consumer
 from worker.kafka_io.group_offsets import CommitRefused
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
@@ -19,6 +20,7 @@ __all__ = [
     "RecordTooLarge",
     "TransactionFailed",
     "TransactionalProducer",
+    "check_compaction",
     "check_topics",
     "record_limits",
 ]

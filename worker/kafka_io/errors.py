@@ -111,6 +111,12 @@ def _meaning(error: BaseException, options: KafkaOptions, topic: str) -> tuple[E
             return Exit.CORRUPT, f"a record of topic {topic} is corrupt"
         case kafka_errors.UnsupportedCodecError():
             return Exit.USAGE, f"topic {topic} has a compression that cannot be read"
+        case kafka_errors.InconsistentGroupProtocolError():
+            return Exit.GROUP, (
+                f"another consumer with another assignor is in group {options.group_id}: all of a group must know "
+                "cooperative-sticky; stop it, set its partition.assignment.strategy to CooperativeStickyAssignor, or "
+                "give the workers a group of their own with --group-id"
+            )
         case kafka_errors.InvalidSessionTimeoutError():
             between = "group.min.session.timeout.ms and group.max.session.timeout.ms"
             return Exit.USAGE, f"session_timeout_s: expected between {between}, got {options.session_timeout_s:g} s"

@@ -65,6 +65,14 @@ class KafkaOptions:
         "rerank-dead-letters"
     )
 
+    key_for_keyless: Annotated[
+        Literal["request_id"] | None,
+        Doc(
+            "Key of the result and the dead letter of a request without one, which compacted topics need: request_id, "
+            "or where an event has no such id, its topic, partition and offset. No key if not given."
+        ),
+    ] = None
+
     create_topics: Annotated[bool, Doc("Make topics that are missing at the start.")] = False
     topic_partitions: Annotated[int, Gt(0), Le(_INT32), Doc("Partitions of topics that are made.")] = 6
     topic_replication: Annotated[

@@ -83,11 +83,7 @@ def size_limits(options: KafkaOptions, topics: Iterable[str]) -> dict[str, int]:
     limits = dict.fromkeys(topics, options.max_record_bytes)
     admin = connect(KafkaAdminClient, options)
     try:
-        wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, {_LIMIT: None}) for topic in limits]
-        for found in admin.describe_configs(wanted, config_filter="all").values():
-            for topic, settings in found.items():
-                if _LIMIT in settings:
-                    limits[topic] = int(settings[_LIMIT]["value"])
+        limits.update({topic: int(value) for topic, value in topic_settings(admin, tuple(limits), _LIMIT).items()})
     except kafka_errors.KafkaError as error:  # the right to do so, DescribeConfigs, is worth having, not needed
         log.info(
             "the limits of the topics could not be read: %(error)s", {"error": error}, extra={"event": "limits_unknown"}
@@ -95,3 +91,14 @@ def size_limits(options: KafkaOptions, topics: Iterable[str]) -> dict[str, int]:
     finally:
         admin.close()
     return limits
+
+
+def topic_settings(admin: Any, topics: Iterable[str], name: str) -> dict[str, str]:
+    """Return one setting of each topic, without those of which the broker does not say it. Raises KafkaError."""
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, {name: None}) for topic in dict.fromkeys(topics)]
+    return {
+        topic: settings[name]["value"]
+        for found in admin.describe_configs(wanted, config_filter="all").values()
+        for topic, settings in found.items()
+        if name in settings
+    }

@@ -146,6 +146,12 @@ class Writer:
                 "a topic refuses a record as too large: its limit could not be read, or was lowered since the start; "
                 "set --max-record-bytes to it, or allow DescribeConfigs on the topic",
             )
+        if isinstance(error, kafka_errors.InvalidRecordError):
+            return StopError(
+                Exit.DELIVERY,
+                f"{' or '.join(dict.fromkeys(self._topics))} refuses a record as invalid ({error}); where the topic's "
+                "cleanup.policy is compact, that is one without a key: change it, or set --key-for-keyless request_id",
+            )
         if "AuthorizationFailed" in f"{type(error).__name__} {error}":
             return running_trouble(error, self._options, topics=self._topics, topic_operation="Write")
         return error

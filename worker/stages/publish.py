@@ -104,7 +104,17 @@ class Publish:
             return
         job.outcome = (ranking.outcome, ranking.reason)
         self._watch_drift(ranking)
-        self._send(job, Outgoing(self._options.result_topic, job.record.key, value, job.record.headers))
+        key = self._given_key(job) if job.record.key is None else job.record.key
+        self._send(job, Outgoing(self._options.result_topic, key, value, job.record.headers))
+
+    def _given_key(self, job: Job) -> bytes | None:
+        """Return the key for what has none; None where it may stay without."""
+        if self._options.key_for_keyless is None:
+            return None
+        if job.request is not None:
+            return job.request.request_id.encode()
+        partition, offset = job.record.partition, job.record.offset
+        return f"{partition.topic}/{partition.number}/{offset}".encode()
 
     def _watch_drift(self, ranking: Ranking) -> None:
         if ranking.outcome != "reranked":
@@ -124,6 +134,7 @@ class Publish:
             model=self._model.name,
             now_s=time.time(),
             keep=job.keep,
+            given_key=self._given_key(job),
         )
         self._send(job, Outgoing(self._options.dead_letter_topic, *letter))
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tools.letters.making import a_dead_letter, a_letter, as_record
-from worker.dead_letters import REASONS, replayed_headers
+from tests.tools.letters.making import LETTERS, a_dead_letter, a_letter, as_record
+from worker.dead_letters import REASONS, DeadLetter, replayed_headers
 from worker.exits import Exit, StopError
-from worker.tools.letters.choice import CORRUPT, REPLAYED, TOMBSTONE, VALUE_DROPPED, Choice, choose, why_not
-from worker.tools.letters.options import ChoiceOptions
+from worker.tools.letters import choice as choice_module
+from worker.tools.letters.choice import CORRUPT, OWN, REPLAYED, TOMBSTONE, VALUE_DROPPED, Choice, choose
+from worker.tools.letters.options import ChoiceOptions, ReplayOptions
 
 NOW_S = 1_795_305_600.0  # 2026-11-22T00:00:00Z
 LETTER = a_dead_letter()
@@ -20,6 +21,10 @@ LETTER = a_dead_letter()
 
 def chosen(**options: Any) -> Choice:
     return choose(ChoiceOptions(**options), NOW_S)
+
+
+def why_not(letter: DeadLetter, max_replays: int, to: str | None = None) -> str | None:
+    return choice_module.why_not(as_record(a_letter()), letter, ReplayOptions(max_replays=max_replays, to=to))
 
 
 def takes(choice: Choice, **place: int) -> bool:
@@ -104,6 +109,11 @@ def test_a_dead_letter_without_its_value_is_not_sent_back() -> None:
     assert why_not(a_dead_letter(keep="nothing"), 3) == VALUE_DROPPED
     assert why_not(a_dead_letter(value=None, reason="tombstone"), 3) == TOMBSTONE
     assert why_not(a_dead_letter(lost=3, reason="corrupt"), 3) == CORRUPT
+
+
+def test_a_dead_letter_of_a_record_of_the_dead_letter_topic_is_sent_back_to_another_topic_alone() -> None:
+    assert why_not(a_dead_letter(topic=LETTERS), 3) == OWN
+    assert why_not(a_dead_letter(topic=LETTERS), 3, to="rerank-requests") is None
 
 
 def test_an_event_is_sent_back_as_often_as_is_allowed() -> None:

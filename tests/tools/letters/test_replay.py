@@ -109,6 +109,20 @@ def test_what_comes_after_the_last_that_was_chosen_is_left_for_the_next_replay(l
     assert [found.value for found in line.read(line.requests, 2)] == [value_of(1), value_of(2)]
 
 
+def test_a_replay_from_the_beginning_never_moves_the_progress_back(line: Line, pen: Pen) -> None:
+    pen.write(*range(20))
+    run(line)
+    assert (line.count(line.requests), progress(line)) == (20, 20)
+    run(line, "--from-beginning", "--offsets", "2-2")
+    assert (line.count(line.requests), progress(line)) == (21, 20)
+    run(line, "--from-beginning", "--offsets", "-4", "--to", line.results)
+    assert run(line).stdout.startswith("nothing to replay: ")
+    pen.write(20, 21)
+    run(line, "--from-beginning", "--offsets", "19-20")
+    assert (line.count(line.requests), progress(line)) == (23, 21)
+    assert summary(run(line)) == {f"sent to {line.requests}": 1}
+
+
 def test_a_replay_that_was_killed_goes_on_where_everything_was_acknowledged(line: Line, pen: Pen) -> None:
     count = 120
     pen.write(*range(count))

@@ -14,7 +14,7 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from worker.dead_letters import DeadLetter
     from worker.jobs import Record
-    from worker.tools.letters.options import ChoiceOptions
+    from worker.tools.letters.options import ChoiceOptions, ReplayOptions
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _AGO = re.compile(rf"([0-9]{{1,9}})([{''.join(_SECONDS)}])")
@@ -23,6 +23,7 @@ _OFFSETS = re.compile(r"([0-9]{0,19})-([0-9]{0,19})")
 VALUE_DROPPED = "the value was too large to be kept"
 TOMBSTONE = "there never was a value"
 CORRUPT = "its records could not be read"
+OWN = "it was read from the dead-letter topic; --to sends it elsewhere"
 REPLAYED = "replayed as often as --max-replays allows"
 
 
@@ -65,15 +66,17 @@ def choose(options: ChoiceOptions, now_s: float) -> Choice:
     )
 
 
-def why_not(letter: DeadLetter, max_replays: int) -> str | None:
-    """Return why this letter is not sent back; None where it is."""
+def why_not(record: Record, letter: DeadLetter, options: ReplayOptions) -> str | None:
+    """Return why this letter, which `record` of the dead-letter topic says, is not sent back; None where it is."""
     if letter.value_dropped is not None:
         return VALUE_DROPPED
     if letter.reason == CORRUPT_REASON:
         return CORRUPT
     if letter.value is None:
         return TOMBSTONE
-    return REPLAYED if letter.replays >= max_replays else None
+    if letter.partition.topic == record.partition.topic and options.to is None:
+        return OWN  # of a worker that was given one topic for both: it would come back for ever
+    return REPLAYED if letter.replays >= options.max_replays else None
 
 
 def _time_ms(option: str, text: str | None, now_s: float) -> int | None:

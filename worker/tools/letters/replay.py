@@ -54,7 +54,7 @@ def _dry_run(topic: LetterTopic, choice: Choice, options: ReplayOptions) -> None
             letter = read_or_say(record)
             if letter is None or not choice.takes(record, letter):
                 continue
-            skipped = why_not(letter, options.max_replays)
+            skipped = why_not(record, letter, options)
             fate = f"skipped: {skipped}" if skipped else f"to {options.to or letter.partition.topic}"
             rows.add(record, letter, fate)
             counts[letter.reason, fate] += 1

@@ -83,7 +83,7 @@ class Sending:
             return self._pass_over("skipped: not a dead letter")
         if not self._choice.takes(record, letter):
             return self._pass_over("not chosen")
-        skipped = why_not(letter, self._options.max_replays)
+        skipped = why_not(record, letter, self._options)
         if skipped is None and not self._may_send(is_stopping):
             return False
         ticket = self._ledger.open(record.partition, record.offset)
@@ -162,4 +162,5 @@ class Sending:
         out = Screen()
         out.print(counted(self._fates, "what became of them"))
         if interrupted:
-            out.print("interrupted; run it again to go on")
+            again = "with --offsets from the first that was not sent" if self._options.from_beginning else "again"
+            out.print(f"interrupted; run it {again} to go on")

@@ -52,8 +52,9 @@ class LetterTopic:
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+        self._progress: dict[Partition, int] = {}
         try:
-            self._ends = self._seek(choice, from_beginning=from_beginning or progress_group is None)
+            self._ends = self._seek(choice, from_beginning=from_beginning, has_progress=progress_group is not None)
         except KafkaError as error:
             self.close()
             raise running_trouble(error, self._options) from error
@@ -92,13 +93,23 @@ class LetterTopic:
         return as_records(fetched)
 
     def commit(self, offsets: dict[Partition, int]) -> None:
-        """Keep the next offset to read of each partition for the progress group. Raises StopError."""
+        """Keep the next offset to read of each partition for the progress group, where it is further than before.
+
+        What was read again from the beginning moves nothing back: all up to the progress has been dealt with. Raises
+        StopError.
+        """
+        further = {
+            partition: offset for partition, offset in offsets.items() if offset > self._progress.get(partition, 0)
+        }
+        if not further:
+            return
         try:
-            self._client.commit(for_client(offsets), timeout_ms=_COMMIT_WITHIN_MS)
+            self._client.commit(for_client(further), timeout_ms=_COMMIT_WITHIN_MS)
         except KafkaError as error:
             raise running_trouble(error, self._options) from error
+        self._progress |= further
 
-    def _seek(self, choice: Choice, *, from_beginning: bool) -> dict[Partition, int]:
+    def _seek(self, choice: Choice, *, from_beginning: bool, has_progress: bool) -> dict[Partition, int]:
         """Go to the first offset of each partition, and return where each that has something ends."""
         topic = self._options.dead_letter_topic
         names = partitions_of(self._client, topic, self._options)
@@ -106,12 +117,14 @@ class LetterTopic:
             names = [name for name in names if name.partition == choice.partition]
             if not names:
                 raise StopError(Exit.USAGE, f"--partition: topic {topic} has no partition {choice.partition}")
+        if has_progress:
+            self._progress = {Partition(*name): self._client.committed(name) or 0 for name in names}
         begins, ends = self._client.beginning_offsets(names), self._client.end_offsets(names)
         spans = {}
         for name in names:
             begin, end = begins[name], ends[name]
             if not from_beginning:
-                begin = max(begin, self._client.committed(name) or 0)
+                begin = max(begin, self._progress.get(Partition(*name), 0))
             begin = max(begin, choice.first or 0)
             end = end if choice.last is None else min(end, choice.last + 1)
             if begin < end:
