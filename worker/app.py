@@ -82,7 +82,13 @@ def serve(  # noqa: PLR0913 - everything meets here
     metrics.progress.poll_age.set_function(pulses.loop.age_s)
     with ExitStack() as last, ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
-        consumer = stack.enter_context(Consumer(settings.kafka, isolation_level=settings.delivery.reads))
+        consumer = stack.enter_context(
+            Consumer(
+                settings.kafka,
+                isolation_level=settings.delivery.reads,
+                hand_over_s=settings.loop.hand_over_timeout_s,
+            )
+        )
         delivery = stack.enter_context(closing(open_delivery(settings, consumer, endings, metrics, pulses.publisher)))
         line = Line(
             settings, model, costs, consumer, delivery, endings=endings, metrics=metrics, pulses=pulses, traces=traces
@@ -96,6 +102,7 @@ def serve(  # noqa: PLR0913 - everything meets here
         health.watch({"the main loop": pulses.loop, "the scorer": pulses.scorer})
         health.ready_when(line.missing, is_draining=lambda: line.loop.stopping)
         line.loop.run(is_stopping)
+        consumer.asked_to_stop()
 
 
 def _freeze_heap() -> None:

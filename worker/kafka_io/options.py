@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, SecretStr
 from typing_extensions import Doc
 
+from worker.kafka_io.departure import OnStop
+
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 IsolationLevel = Literal["read_uncommitted", "read_committed"]
@@ -59,6 +61,13 @@ class KafkaOptions:
         str | None,
         Doc("Name of this replica in the group, which keeps its partitions through a restart; each replica its own."),
     ] = None
+    on_stop: Annotated[
+        OnStop,
+        Doc(
+            "What a replica with a group_instance_id does when it is asked to stop: leave the group, stay in it, or "
+            "auto: stay if it should be back before it is missed."
+        ),
+    ] = "auto"
     request_topic: Annotated[str, MinLen(1), Doc("Topic that requests are read from.")] = "rerank-requests"
     result_topic: Annotated[str, MinLen(1), Doc("Topic that results are written to.")] = "rerank-results"
     dead_letter_topic: Annotated[str, MinLen(1), Doc("Topic that events which cannot be reranked are written to.")] = (
@@ -99,7 +108,7 @@ class KafkaOptions:
         Ge(0.1),
         Le(_MOST_S),
         Doc("Seconds without a heartbeat after which the group gives the partitions to others."),
-    ] = 10.0
+    ] = 6.0
     max_poll_interval_s: Annotated[
         float, Gt(0), Le(_MOST_S), Doc("Seconds between two polls after which the worker leaves the group.")
     ] = 60.0
