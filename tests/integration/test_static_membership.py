@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.apache, pytest.mark.broker]
 
 
 def _start(line: Line, name: str, **options: Any) -> Worker:
-    # It may be slow to start here, and then it would not stay when it is stopped.
     stays = {"on_stop": "stay", "session_timeout_s": 60}
     given = {"group_instance_id": name, **stays, "max_in_flight_tokens": 20_000, **options}
     return line.start(module="tests.integration.light_worker", **given)

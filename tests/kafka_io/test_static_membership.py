@@ -93,7 +93,7 @@ def test_a_member_that_is_asked_to_stop_hands_its_partitions_over_and_has_its_sh
     join: Join, options: KafkaOptions, goes_first: bool
 ) -> None:
     """With a session of 300 s: the test's own time limit shows that nobody waits for it to end."""
-    members = [join(name, on_stop="leave", session_timeout_s=300) for name in "ab"]
+    members = [join(name, session_timeout_s=300) for name in "ab"]
     turn_until(lambda: len(members[0].owned) == len(members[1].owned) == 2, *members)
     goes, stays = members if goes_first else reversed(members)
     revoked = stays.told.count("revoked")
@@ -109,12 +109,8 @@ def test_a_member_that_is_asked_to_stop_hands_its_partitions_over_and_has_its_sh
     assert sorted(member["group_instance_id"] for member in found["members"]) == ["a", "b"]
 
 
-@pytest.mark.parametrize("on_stop", ["stay", "auto"])
-def test_a_member_that_stays_when_it_is_asked_to_stop_keeps_its_place(
-    join: Join, monkeypatch: pytest.MonkeyPatch, on_stop: str
-) -> None:
-    monkeypatch.setattr("worker.kafka_io.membership.process_age_s", lambda: 1.0)
-    goes, stays = join("goes", on_stop=on_stop), join("stays")
+def test_a_member_that_is_told_to_stay_keeps_its_place_when_it_is_asked_to_stop(join: Join) -> None:
+    goes, stays = join("goes", on_stop="stay"), join("stays")
     turn_until(lambda: len(goes.owned) == len(stays.owned) == 2, goes, stays)
     settled, told = generation(stays), list(stays.told)
     goes.consumer.asked_to_stop()

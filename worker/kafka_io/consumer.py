@@ -11,7 +11,6 @@ from kafka import errors as kafka_errors
 
 from worker.jobs import Corrupt, Partition, Record
 from worker.kafka_io.corruption import Corruption
-from worker.kafka_io.departure import leaves
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
@@ -157,27 +156,19 @@ class Consumer:
         return self._past_ends.readable_since_s(TopicPartition(partition.topic, partition.number), record.offset)
 
     def asked_to_stop(self) -> None:
-        """Decide whether `close` leaves the group also where the member has a `group_instance_id`: see `departure`.
+        """Let `close` leave the group also where the member has a `group_instance_id`, unless `on_stop` says stay.
 
         To be called when all that is in hand was finished, and only where the worker ends because it was asked to: one
         that fails is started again, and goes on with its partitions.
         """
-        options, start_s = self._options, self._membership.start_s
-        if options.group_instance_id is None:
-            return
-        going = leaves(options.on_stop, session_timeout_s=options.session_timeout_s, start_s=start_s)
-        if going:
+        if self._options.group_instance_id is not None and self._options.on_stop == "leave":
             self._static.leave_on_close()
-        log.info(
-            "its partitions go to the others" if going else "its partitions wait for it until its session ends",
-            extra={"event": "static_member_stops", "leaves": going, "start_s": start_s},
-        )
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; commit before. May be called twice.
 
-        A member with a `group_instance_id` stays one, unless `asked_to_stop` has decided otherwise: its partitions wait
-        for it until its session ends.
+        A member with a `group_instance_id` stays one, unless it was `asked_to_stop`: its partitions wait for it until
+        its session ends.
         """
         self._listener.closing = True
         try:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from kafka.coordinator.base import MemberState
 
-from worker.kafka_io.departure import process_age_s
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,7 +24,6 @@ class Membership:
         self._joins = joins
         self._file = file
         self._joined = False
-        self.start_s: float | None = None  # the process's age when it became a member for the first time
         self._told_member = self._known_member = ""  # of the last poll, and of the one before
 
     @property
@@ -46,7 +43,6 @@ class Membership:
                 self._file.note(self._told_member)
         if not self._joined and not self._joins.under_way:
             self._joined = self._client.group_metadata().state == MemberState.STABLE
-            self.start_s = process_age_s() if self._joined else None
 
     @contextmanager
     def held(self) -> Iterator[Any]:

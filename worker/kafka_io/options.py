@@ -10,8 +10,6 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, SecretStr
 from typing_extensions import Doc
 
-from worker.kafka_io.departure import OnStop
-
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 IsolationLevel = Literal["read_uncommitted", "read_committed"]
@@ -62,12 +60,12 @@ class KafkaOptions:
         Doc("Name of this replica in the group, which keeps its partitions through a restart; each replica its own."),
     ] = None
     on_stop: Annotated[
-        OnStop,
+        Literal["leave", "stay"],
         Doc(
-            "What a replica with a group_instance_id does when it is asked to stop: leave the group, stay in it, or "
-            "auto: stay if it should be back before it is missed."
+            "What a replica with a group_instance_id does when it is asked to stop: leave, so that others take its "
+            "partitions at once, or stay, so that they wait for it until its session ends."
         ),
-    ] = "auto"
+    ] = "leave"
     request_topic: Annotated[str, MinLen(1), Doc("Topic that requests are read from.")] = "rerank-requests"
     result_topic: Annotated[str, MinLen(1), Doc("Topic that results are written to.")] = "rerank-results"
     dead_letter_topic: Annotated[str, MinLen(1), Doc("Topic that events which cannot be reranked are written to.")] = (
