@@ -10,7 +10,7 @@ from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Join, Reader, turn_until
 from worker.jobs import Partition
-from worker.kafka_io import KafkaOptions, TransactionalProducer, record_limits
+from worker.kafka_io import CommitRefused, KafkaOptions, TransactionalProducer, record_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +43,11 @@ def _hung(join: Join) -> tuple[Reader, Reader, Reader]:
 
 
 def test_a_member_receives_and_commits_while_a_join_waits_for_one_that_hangs_and_that_ends_with_its_session(
-    join: Join, produce: Callable[..., None]
+    join: Join, produce: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, well, new = _hung(join)
+    joins = well.consumer._joins
+    before = joins.left_behind()
     (mine,), (name,), told = well.owned, well.consumer._client.assignment(), list(well.told)
     for count in (3, 8):
         produce(mine.number, count - len(well.records))
@@ -55,6 +57,12 @@ def test_a_member_receives_and_commits_while_a_join_waits_for_one_that_hangs_and
     assert new.owned == set()
     turn_until(lambda: len(new.owned) == 1, well, new)  # what the one that hangs had
     assert well.told == told
+    monkeypatch.setattr(joins, "left_behind", lambda: before)  # as of a commit that comes when the join has ended
+    with pytest.raises(CommitRefused, match="IllegalGeneration"):
+        well.consumer.commit({mine: 9})
+    monkeypatch.undo()
+    assert _is_settled(well)
+    well.consumer.commit({mine: 8})
     assert well.consumer._offsets.committed([name])[name].offset == 8
 
 

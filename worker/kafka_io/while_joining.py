@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from kafka import errors as kafka_errors
 from kafka.protocol.consumer import LeaveGroupRequest, OffsetCommitRequest
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ class WhileJoining:
         self._client = consumer
         self._joins = joins
         self._coordinator = consumer._coordinator  # noqa: SLF001 - the client has no hook for this
-        self._generation_if_stable = self._coordinator.generation_if_stable
-        self._coordinator.generation_if_stable = self._generation
+        self._commit_when_stable = self._coordinator._send_offset_commit_request  # noqa: SLF001
+        self._coordinator._send_offset_commit_request = self._commit  # noqa: SLF001
         self._manager = consumer._manager  # noqa: SLF001
         self._send = self._manager.send
-        self._manager.send = self._send_beside
+        self._manager.send = self._send_or_leave_beside
 
     def poll(self, timeout_s: float, max_records: int) -> Any:
         """Return what `poll` of the client does; while it fetches nothing, what comes of the member's partitions."""
@@ -54,14 +55,34 @@ class WhileJoining:
     def _is_kept_waiting(self) -> bool:
         return self._joins.under_way or self._coordinator.coordinator_id is None
 
-    def _generation(self) -> Any:
-        """Return the generation to commit in; None where the member has none. On the client's IO thread."""
-        return self._generation_if_stable() or self._joins.left_behind()
+    async def _commit(self, offsets: Any) -> None:
+        """Commit as the client does, or in the generation that a join will end. On the client's IO thread.
 
-    def _send_beside(self, request: Any, node_id: Any = None, request_timeout_ms: Any = None) -> Any:
-        commits = isinstance(request, OffsetCommitRequest) and self._joins.left_behind() is not None
-        leaves = isinstance(request, LeaveGroupRequest) and self._joins.under_way
-        if commits or leaves:
+        What the group says of the latter changes nothing of the member: the join tells it what has become of it.
+        """
+        before = self._joins.left_behind()
+        if before is None or self._coordinator.coordinator_id is None:
+            await self._commit_when_stable(offsets)
+            return
+        request = OffsetCommitRequest(
+            max_version=8,
+            group_id=self._coordinator.group_id,
+            generation_id_or_member_epoch=before.generation_id,
+            member_id=before.member_id,
+            group_instance_id=self._coordinator.group_instance_id,
+            topics=_by_topic(offsets),
+        )
+        try:
+            answer = await self._send(request, node_id=self._beside(self._coordinator.coordinator_id))
+        except kafka_errors.KafkaError as error:
+            raise kafka_errors.RebalanceInProgressError(str(error)) from error
+        for _, partitions in answer.topics:
+            for _, code in partitions:
+                if code:
+                    raise kafka_errors.RebalanceInProgressError(kafka_errors.for_code(code).__name__)
+
+    def _send_or_leave_beside(self, request: Any, node_id: Any = None, request_timeout_ms: Any = None) -> Any:
+        if isinstance(request, LeaveGroupRequest) and self._joins.under_way:
             node_id = self._beside(node_id)
         return self._send(request, node_id=node_id, request_timeout_ms=request_timeout_ms)
 
@@ -71,3 +92,19 @@ class WhileJoining:
         node, name = nodes[node_id], f"{node_id}-beside"
         nodes[name] = type(node)(name, node.host, node.port, None)
         return name
+
+
+def _by_topic(offsets: Any) -> list[Any]:
+    """Return offsets, by the client's names of partitions, as the request has them."""
+    topic_of = OffsetCommitRequest.OffsetCommitRequestTopic
+    partition_of = topic_of.OffsetCommitRequestPartition
+    found: dict[str, list[Any]] = {}
+    for name, offset in offsets.items():
+        partition = partition_of(
+            partition_index=name.partition,
+            committed_offset=offset.offset,
+            committed_leader_epoch=offset.leader_epoch,
+            committed_metadata=offset.metadata,
+        )
+        found.setdefault(name.topic, []).append(partition)
+    return [topic_of(name=topic, partitions=partitions) for topic, partitions in found.items()]
