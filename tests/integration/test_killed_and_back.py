@@ -28,7 +28,7 @@ def test_nobody_waits_for_the_dead_worker_and_only_what_it_had_not_committed_is_
     """With a session of 300 s: the test's own time limit shows that nobody waits for it to end."""
 
     def start() -> Worker:
-        options = {"session_timeout_s": 300, "max_poll_interval_s": 300, "commit_interval_s": COMMIT_S}
+        options: dict[str, Any] = {"session_timeout_s": 300, "max_poll_interval_s": 300, "commit_interval_s": COMMIT_S}
         return line.start(module="tests.integration.light_worker", **options)
 
     stays, dies = start(), start()
