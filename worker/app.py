@@ -99,12 +99,18 @@ def serve(  # noqa: PLR0913 - everything meets here
         health.watch(threads, awaited(settings, line.outcome_age_s))
         health.ready_when(line.missing, is_draining=lambda: line.loop.stopping)
         line.loop.run(is_stopping)
+        consumer.asked_to_stop()
 
 
 def _open_consumer(settings: Settings) -> Consumer:
     # What is larger becomes a dead letter, and could not be in it.
     most = max(settings.events.max_event_bytes, settings.kafka.max_record_bytes)
-    return Consumer(settings.kafka, isolation_level=settings.delivery.reads, record_bytes=most)
+    return Consumer(
+        settings.kafka,
+        isolation_level=settings.delivery.reads,
+        record_bytes=most,
+        hand_over_s=settings.loop.hand_over_timeout_s,
+    )
 
 
 def _freeze_heap() -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kafka.coordinator.base import MemberState
 from kafka.errors import UnknownMemberIdError
 
 from worker.kafka_io.joins import Joins
@@ -17,6 +18,7 @@ def _coordinator(*, lost: bool) -> Any:
     return SimpleNamespace(
         _do_join_and_sync_async=join,
         _join_task=None,
+        state=MemberState.UNJOINED,
         _assignors={"one": SimpleNamespace(member_assignment=["a partition"])},
         _generation=SimpleNamespace(is_lost=lambda: lost),
         need_rejoin=lambda: True,

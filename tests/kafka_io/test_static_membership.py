@@ -88,6 +88,39 @@ def test_a_member_that_does_not_come_back_is_replaced_when_its_session_ends(join
     turn_until(lambda: len(stays.owned) == 4, stays)
 
 
+@pytest.mark.parametrize("goes_first", [True, False])
+def test_a_member_that_is_asked_to_stop_hands_its_partitions_over_and_has_its_share_when_it_is_back(
+    join: Join, options: KafkaOptions, goes_first: bool
+) -> None:
+    """With a session of 300 s: the test's own time limit shows that nobody waits for it to end."""
+    members = [join(name, session_timeout_s=300) for name in "ab"]
+    turn_until(lambda: len(members[0].owned) == len(members[1].owned) == 2, *members)
+    goes, stays = members if goes_first else reversed(members)
+    revoked = stays.told.count("revoked")
+    goes.consumer.asked_to_stop()
+    goes.consumer.close()
+    turn_until(lambda: len(stays.owned) == 4, stays)
+    back = join("a" if goes_first else "b", session_timeout_s=300)
+    turn_until(lambda: len(back.owned) == len(stays.owned) == 2, back, stays)
+    assert back.told == ["assigned"]
+    assert stays.told.count("revoked") == revoked + 1
+    with KafkaAdminClient(bootstrap_servers=options.bootstrap_servers) as admin:
+        (found,) = admin.describe_groups([options.group_id]).values()
+    assert sorted(member["group_instance_id"] for member in found["members"]) == ["a", "b"]
+
+
+def test_a_member_that_is_told_to_stay_keeps_its_place_when_it_is_asked_to_stop(join: Join) -> None:
+    goes, stays = join("goes", on_stop="stay"), join("stays")
+    turn_until(lambda: len(goes.owned) == len(stays.owned) == 2, goes, stays)
+    settled, told = generation(stays), list(stays.told)
+    goes.consumer.asked_to_stop()
+    goes.consumer.close()
+    back = join("goes")
+    turn_until(lambda: len(back.owned) == 2, back, stays)
+    assert generation(back) == generation(stays) == settled
+    assert stays.told == told
+
+
 def test_of_two_processes_with_one_name_the_first_ends_and_says_why_although_it_has_nothing_to_do(
     join: Join, options: KafkaOptions
 ) -> None:

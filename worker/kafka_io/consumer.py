@@ -18,9 +18,11 @@ from worker.kafka_io.joins import Joins
 from worker.kafka_io.membership import Membership
 from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
+from worker.kafka_io.predecessors import MemberFile, dead_members, folder_of, remove_from_group
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.refusals import RefusedValue
 from worker.kafka_io.static_member import StaticMember
+from worker.kafka_io.while_joining import WhileJoining
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +36,6 @@ log = logging.getLogger(__name__)
 _CLOSE_WITHIN_S = 5.0
 _RECORD_BYTES = 4 * 1024 * 1024
 _KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
-_JOIN_S = 0.05  # a join is taken up inside poll, and takes it a moment to be
 
 
 class Consumer:
@@ -43,6 +44,7 @@ class Consumer:
     No method may be called from another thread, except `joined` and `membership`. With `read_committed`, only what was
     committed is read, and a partition whose last owner has a transaction open is not begun before that has ended. Of a
     record that came compressed and has more than `record_bytes`, and a MiB for key and headers, the value is dropped.
+    `hand_over_s` is how long it may take to give partitions up, for which a join of the group has to wait.
     """
 
     def __init__(
@@ -51,19 +53,25 @@ class Consumer:
         *,
         isolation_level: IsolationLevel = "read_uncommitted",
         record_bytes: int = _RECORD_BYTES,
+        hand_over_s: float = 0.0,
     ) -> None:
         self._options = options
         self._failed = False
         self._partitions: dict[Any, Partition] = {}  # the client's name of a partition -> ours
         self._listener = Listener(self._hand_over, self._pause_new)
-        self._client: Any = connect_group_client(options, isolation_level)
+        self._client: Any = connect_group_client(options, isolation_level, hand_over_s)
         self._joins = Joins(self._client)
+        self._while_joining = WhileJoining(self._client, self._joins)
         self._corruption = Corruption(self._client, record_bytes + _KEY_AND_HEADERS_BYTES)
         self._static = StaticMember(self._client)
         self._places = Places(self._client)
         self._past_ends = PastEnds(self._client)
         self._offsets = GroupOffsets(self._client, options)
-        self._membership = Membership(self._client, self._joins)
+        folder = folder_of(options) if options.group_instance_id is None else None
+        if folder is not None:
+            remove_from_group(self._client, options.group_id, list(dead_members(folder)))
+        self._member_file = MemberFile(folder)
+        self._membership = Membership(self._client, self._joins, self._member_file)
         self._client.subscribe([options.request_topic], listener=self._listener)
 
     def __enter__(self) -> Self:
@@ -85,19 +93,16 @@ class Consumer:
         Where some cannot be read, one that is `corrupt` stands for them; behind it come those that can be read again.
         One that is `refused` is no event, and may stand for several. Fewer come where they are large.
         Ask `rebalances()` before looking at the records: they belong to what those say. While the group is being joined
-        it may take 50 ms where `timeout_s` is less. Raises StopError where the client failed for good; it must not be
+        it may take 20 ms where `timeout_s` is less. Raises StopError where the client failed for good; it must not be
         polled again then, since it would spin for ever.
         """
         if self._failed:
             raise RuntimeError("poll after an error: the client would never return")
-        if self._joins.under_way:
-            timeout_s = max(timeout_s, _JOIN_S)
         try:
             with self._membership.followed():
                 self._corruption.begin_poll()
                 self._static.check()
-                with self._joins.attended():
-                    fetched = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+                fetched = self._while_joining.poll(timeout_s, max_records)
                 self._check_topic()
         except kafka_errors.KafkaError as error:
             self._get_over(error)
@@ -161,10 +166,20 @@ class Consumer:
         partition = record.partition
         return self._past_ends.readable_since_s(TopicPartition(partition.topic, partition.number), record.offset)
 
+    def asked_to_stop(self) -> None:
+        """Let `close` leave the group also where the member has a `group_instance_id`, unless `on_stop` says stay.
+
+        To be called when all that is in hand was finished, and only where the worker ends because it was asked to: one
+        that fails is started again, and goes on with its partitions.
+        """
+        if self._options.group_instance_id is not None and self._options.on_stop == "leave":
+            self._static.leave_on_close()
+
     def close(self) -> None:
         """Leave the group, so that others take over at once; commit before. May be called twice.
 
-        A member with a `group_instance_id` stays one: its partitions wait for it until its session ends.
+        A member with a `group_instance_id` stays one, unless it was `asked_to_stop`: its partitions wait for it until
+        its session ends.
         """
         self._listener.closing = True
         try:
@@ -172,6 +187,8 @@ class Consumer:
         except kafka_errors.KafkaError as error:
             # The group will notice by itself; why the worker ends must not be hidden.
             log.warning("could not leave the group: %(error)s", {"error": error}, extra={"event": "group_not_left"})
+        finally:
+            self._member_file.close()
 
     def _get_over(self, error: Any) -> None:
         """Go on after what ended a poll, or raise the StopError that it amounts to."""

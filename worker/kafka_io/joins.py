@@ -12,9 +12,12 @@ And it would join with a claim on them, which makes the group give them to it wh
 here it claims nothing.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from kafka.coordinator.base import MemberState
 
 _LOOK_S = 0.002
 
@@ -27,6 +30,8 @@ class Joins:
         self._net = consumer._net  # noqa: SLF001
         self._attended = False
         self._held = False
+        self._before: Any = None  # the generation that the last join has ended, or will
+        self._began_s = 0.0
         self._do_join = self._coordinator._do_join_and_sync_async  # noqa: SLF001
         self._need_rejoin = self._coordinator.need_rejoin
         self._coordinator._do_join_and_sync_async = self._join  # noqa: SLF001
@@ -36,6 +41,15 @@ class Joins:
     def under_way(self) -> bool:
         """Whether a join was begun whose result `poll` has not taken yet."""
         return self._coordinator._join_task is not None  # noqa: SLF001
+
+    def left_behind(self, for_s: float = 0.0) -> Any:
+        """Return the generation that a join will end which has waited for other members so long; None: there is none.
+
+        Until all have joined, the group takes this member's commits in it. Any thread may ask.
+        """
+        coordinator, before = self._coordinator, self._before
+        waits = coordinator.state is MemberState.REBALANCING and coordinator._generation is before  # noqa: SLF001
+        return before if waits and time.monotonic() >= self._began_s + for_s else None
 
     def is_thrown_out(self) -> bool:
         """Return whether the member belongs to no generation, also because it is new. Any thread may ask."""
@@ -66,6 +80,9 @@ class Joins:
         if self.is_thrown_out():
             for assignor in self._coordinator._assignors.values():  # noqa: SLF001
                 assignor.member_assignment = None
+        if self._coordinator.state is MemberState.STABLE:
+            self._before = self._coordinator._generation  # noqa: SLF001
+            self._began_s = time.monotonic()
         try:
             assignment = await self._do_join()
         except BaseException:

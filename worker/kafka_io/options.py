@@ -59,6 +59,13 @@ class KafkaOptions:
         str | None,
         Doc("Name of this replica in the group, which keeps its partitions through a restart; each replica its own."),
     ] = None
+    on_stop: Annotated[
+        Literal["leave", "stay"],
+        Doc(
+            "What a replica with a group_instance_id does when it is asked to stop: leave, so that others take its "
+            "partitions at once, or stay, so that they wait for it until its session ends."
+        ),
+    ] = "leave"
     request_topic: Annotated[str, MinLen(1), Doc("Topic that requests are read from.")] = "rerank-requests"
     result_topic: Annotated[str, MinLen(1), Doc("Topic that results are written to.")] = "rerank-results"
     dead_letter_topic: Annotated[str, MinLen(1), Doc("Topic that events which cannot be reranked are written to.")] = (
@@ -107,7 +114,7 @@ class KafkaOptions:
         Ge(0.1),
         Le(_MOST_S),
         Doc("Seconds without a heartbeat after which the group gives the partitions to others."),
-    ] = 10.0
+    ] = 6.0
     max_poll_interval_s: Annotated[
         float, Gt(0), Le(_MOST_S), Doc("Seconds between two polls after which the worker leaves the group.")
     ] = 60.0

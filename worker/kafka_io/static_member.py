@@ -4,6 +4,9 @@ Where another process takes its place, the client logs that and stops its heartb
 happened, and fetches what belongs to the other one. And it is the leader of the group that looks for new partitions of
 the topic, but a leader that was restarted is not told that it is one. So here every static member looks; where one that
 is not the leader has found some, the group answers that nothing has changed.
+
+And it never leaves the group: where that is wanted, the client is told that it is no static member. The request that it
+sends then names the instance too (version 3 and later, KIP-345), so that the group gives the name up with the member.
 """
 
 from typing import Any
@@ -30,6 +33,10 @@ class StaticMember:
             known = coordinator._metadata_snapshot  # noqa: SLF001
             if coordinator._assignment_snapshot is None and all(known.values()):  # noqa: SLF001
                 coordinator._assignment_snapshot = known  # noqa: SLF001 - it joins again where the two differ
+
+    def leave_on_close(self) -> None:
+        """Have the client leave the group when it is closed."""
+        self._coordinator.is_dynamic_member = lambda: True
 
     async def _send_heartbeat(self) -> Any:
         try:
