@@ -33,6 +33,18 @@ AT_ONCE_S = EVERY_TURN_S = 1e-9
 NEVER_S = 3600.0
 
 
+@dataclass
+class Answer:
+    """The answer to a commit: what the consumer of a test says when it is asked, once it is `answered`."""
+
+    consumer: Consumer
+    offsets: Offsets
+    answered: bool
+
+    def check(self) -> None:
+        self.consumer.commit(self.offsets)
+
+
 class Consumer:
     """Gives what a test put there and notes what it was told."""
 
@@ -43,6 +55,8 @@ class Consumer:
         self.released: list[Offsets] = []
         self.rewound: list[Offsets] = []
         self.refusals = 0
+        self.is_silent = False  # commits are not answered
+        self.begun: list[Answer] = []
         self.paused = False
         self.waits_s: list[float] = []  # of the polls, how long each may take
         self.places_known: dict[Partition, Place] = {}
@@ -76,6 +90,11 @@ class Consumer:
             self.refusals -= 1
             raise CommitRefused("the group is rebalancing")
         self.commits.append(offsets)
+
+    def begin_commit(self, offsets: Offsets) -> Answer:
+        assert not self.begun or self.begun[-1].answered, "a commit is on its way already"
+        self.begun.append(Answer(self, offsets, answered=not self.is_silent))
+        return self.begun[-1]
 
     def places(self) -> dict[Partition, Place]:
         return self.places_known

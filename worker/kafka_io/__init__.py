@@ -1,7 +1,7 @@
 """Everything Kafka: options, a consumer of raw records, a producer that reports deliveries, and checks at the start."""
 
 from worker.kafka_io.consumer import Consumer
-from worker.kafka_io.group_offsets import CommitRefused
+from worker.kafka_io.group_offsets import CommitRefused, PendingCommit
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.rebalance import Rebalance
@@ -14,6 +14,7 @@ __all__ = [
     "Consumer",
     "IsolationLevel",
     "KafkaOptions",
+    "PendingCommit",
     "Producer",
     "Rebalance",
     "RecordTooLarge",

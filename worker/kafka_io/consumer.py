@@ -10,6 +10,7 @@ from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from worker.jobs import Corrupt, Partition, Record
+from worker.kafka_io.absent_coordinator import read_without_coordinator
 from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_client import connect_group_client
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
+    from worker.kafka_io.group_offsets import PendingCommit
     from worker.kafka_io.options import IsolationLevel, KafkaOptions
     from worker.lag import Place
 
@@ -48,6 +50,7 @@ class Consumer:
         self._listener = Listener(self._hand_over, self._pause_new)
         self._client: Any = connect_group_client(options, isolation_level)
         self._joins = Joins(self._client)
+        read_without_coordinator(self._client)
         Corruption(self._client)
         self._static = StaticMember(self._client)
         self._places = Places(self._client)
@@ -109,8 +112,15 @@ class Consumer:
             self._places.paused_s = None
             self._client.resume(*self._client.paused())
 
+    def begin_commit(self, offsets: dict[Partition, int]) -> PendingCommit:
+        """Send a commit of the next offset to read of each partition, and return without waiting for the answer.
+
+        One at a time: raises RuntimeError while another is on its way.
+        """
+        return self._offsets.begin_commit(offsets)
+
     def commit(self, offsets: dict[Partition, int]) -> None:
-        """Commit the next offset to read of each partition, within a few seconds.
+        """Commit the next offset to read of each partition, within a few seconds, behind one that is on its way.
 
         Raises CommitRefused where the worker may go on, StopError where it may not.
         """
