@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from worker.jobs import Job, Partition, Record
+    from worker.kafka_io import Jump
     from worker.kafka_io.rebalance import Kind, Offsets
     from worker.lag import Place
 
@@ -55,6 +56,7 @@ class Consumer:
         self.released: list[Offsets] = []
         self.rewound: list[Offsets] = []
         self.refusals = 0
+        self.jumped: list[Jump] = []
         self.is_silent = False  # commits are not answered
         self.begun: list[Answer] = []
         self.paused = False
@@ -75,6 +77,10 @@ class Consumer:
     def rebalances(self) -> list[Rebalance]:
         happened, self.happened = self.happened, []
         return happened
+
+    def jumps(self) -> list[Jump]:
+        jumped, self.jumped = self.jumped, []
+        return jumped
 
     def pause_all(self) -> None:
         self.paused = True

@@ -2,6 +2,7 @@
 
 from worker.kafka_io.consumer import Consumer
 from worker.kafka_io.group_offsets import CommitRefused, PendingCommit
+from worker.kafka_io.jumps import Jump
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.rebalance import Rebalance
@@ -13,6 +14,7 @@ __all__ = [
     "CommitRefused",
     "Consumer",
     "IsolationLevel",
+    "Jump",
     "KafkaOptions",
     "PendingCommit",
     "Producer",

@@ -1,8 +1,8 @@
 """Lets a member go on reading while nobody knows the coordinator of its group.
 
-kafka-python 3.0.12 fetches nothing before it knows the coordinator, although a member that has its partitions needs none
-to read them. Where the coordinator's broker stands still, `poll` would return nothing until another broker has taken
-its place. The heartbeats, which are a task of their own, look for the new coordinator meanwhile.
+kafka-python 3.0.12 fetches nothing before it knows the coordinator, although a member that has its partitions needs
+none to read them. Where the coordinator's broker stands still, `poll` would return nothing until another broker has
+taken its place. The heartbeats, which are a task of their own, look for the new coordinator meanwhile.
 """
 
 from typing import Any

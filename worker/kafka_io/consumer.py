@@ -11,11 +11,13 @@ from kafka import errors as kafka_errors
 
 from worker.jobs import Corrupt, Partition, Record
 from worker.kafka_io.absent_coordinator import read_without_coordinator
+from worker.kafka_io.beginnings import Beginnings
 from worker.kafka_io.corruption import Corruption
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
 from worker.kafka_io.joins import Joins
+from worker.kafka_io.jumps import Jump, Jumps
 from worker.kafka_io.membership import Membership
 from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
@@ -53,6 +55,9 @@ class Consumer:
         read_without_coordinator(self._client)
         Corruption(self._client)
         self._static = StaticMember(self._client)
+        self._jumps = Jumps(self._client)
+        if options.auto_offset_reset == "latest":
+            Beginnings(self._client)
         self._places = Places(self._client)
         self._past_ends = PastEnds(self._client)
         self._offsets = GroupOffsets(self._client, options)
@@ -100,6 +105,11 @@ class Consumer:
         happened = self._listener.happened
         return [happened.popleft() for _ in range(len(happened))]
 
+    def jumps(self) -> list[Jump]:
+        """Return where reading went on elsewhere than it had come to since the last call, in order."""
+        happened = self._jumps.happened
+        return [happened.popleft() for _ in range(len(happened))]
+
     def pause_all(self) -> None:
         """Receive nothing until `resume_all`, from partitions that come meanwhile either. May be called twice."""
         if not self._places.paused:
@@ -142,7 +152,7 @@ class Consumer:
         }
         known = self._offsets.committed(list(names))
         for name, offset in names.items():
-            self._client.seek(name, known[name].offset if name in known else offset)
+            self._jumps.seek(name, known[name].offset if name in known else offset)
 
     def places(self) -> dict[Partition, Place]:
         """Return how far each partition was received, and where it ends by what the broker has said last.
