@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.apache, pytest.mark.broker]
 def test_requests_that_come_while_a_group_from_the_end_is_away_are_ranked_though_it_had_done_nothing(
     line: Line, delivery: str
 ) -> None:
-    options = {"auto_offset_reset": "latest", "delivery": delivery, "transactional_id": line.group}
+    options: dict[str, Any] = {"auto_offset_reset": "latest", "delivery": delivery, "transactional_id": line.group}
     line.publish(event(number, candidates=2) for number in range(5))
     first = line.start(module="tests.integration.light_worker", **options)
     first.until("it has begun", lambda: None not in line.committed().values())
