@@ -25,12 +25,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from worker.jobs import Job, Partition, Record
+    from worker.kafka_io import Jump
     from worker.kafka_io.rebalance import Kind, Offsets
     from worker.lag import Place
 
 LONG_S = 60.0
 AT_ONCE_S = EVERY_TURN_S = 1e-9
 NEVER_S = 3600.0
+
+
+@dataclass
+class Answer:
+    """The answer to a commit: what the consumer of a test says when it is asked, once it is `answered`."""
+
+    consumer: Consumer
+    offsets: Offsets
+    answered: bool
+
+    def check(self) -> None:
+        self.consumer.commit(self.offsets)
 
 
 class Consumer:
@@ -43,6 +56,9 @@ class Consumer:
         self.released: list[Offsets] = []
         self.rewound: list[Offsets] = []
         self.refusals = 0
+        self.jumped: list[Jump] = []
+        self.is_silent = False  # commits are not answered
+        self.begun: list[Answer] = []
         self.paused = False
         self.waits_s: list[float] = []  # of the polls, how long each may take
         self.places_known: dict[Partition, Place] = {}
@@ -62,6 +78,10 @@ class Consumer:
         happened, self.happened = self.happened, []
         return happened
 
+    def jumps(self) -> list[Jump]:
+        jumped, self.jumped = self.jumped, []
+        return jumped
+
     def pause_all(self) -> None:
         self.paused = True
 
@@ -76,6 +96,11 @@ class Consumer:
             self.refusals -= 1
             raise CommitRefused("the group is rebalancing")
         self.commits.append(offsets)
+
+    def begin_commit(self, offsets: Offsets) -> Answer:
+        assert not self.begun or self.begun[-1].answered, "a commit is on its way already"
+        self.begun.append(Answer(self, offsets, answered=not self.is_silent))
+        return self.begun[-1]
 
     def places(self) -> dict[Partition, Place]:
         return self.places_known

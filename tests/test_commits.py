@@ -115,3 +115,66 @@ def test_commits_wait_for_their_interval() -> None:
     line.turn()
     assert line.consumer.commits == []
     assert line.ledger.committable() == {PARTITION: 4}
+
+
+def test_a_commit_that_is_not_answered_holds_nothing_up_and_no_other_is_sent_beside_it() -> None:
+    line = bench()
+    line.consumer.is_silent = True
+    for offset in range(5):
+        line.settle(*line.take(record(offset)))
+    assert [commit.offsets for commit in line.consumer.begun] == [{PARTITION: 1}]
+    assert line.loop.commit_age_s() > 0
+    line.consumer.is_silent = False
+    line.consumer.begun[0].answered = True
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 1}, {PARTITION: 5}]
+    assert line.ledger.committable() == {}
+
+
+def test_the_next_commit_is_due_an_interval_after_the_end_of_the_one_before() -> None:
+    line = bench(commit_interval_s=NEVER_S)
+    line.consumer.is_silent = True
+    line.make_commit_due()
+    line.settle(*line.take(record(0)))
+    line.make_commit_due()
+    line.turn()
+    line.settle(*line.take(record(1)))
+    line.consumer.begun[0].answered = True
+    line.turn()
+    line.turn()
+    assert len(line.consumer.begun) == 1  # though it was due when that one was sent
+
+
+@pytest.mark.parametrize("kind", ["revoked", "lost"])
+def test_an_answer_that_comes_after_the_partition_left_says_nothing_of_its_next_stay(kind: Kind) -> None:
+    line = bench()
+    line.consumer.is_silent = True
+    line.settle(*line.take(record(3)))
+    line.consumer.tell(kind)
+    line.consumer.tell("assigned")
+    (again,) = line.take(record(3))
+    line.settle(again)
+    line.consumer.is_silent = False
+    line.consumer.begun[0].answered = True
+    line.turn()
+    assert line.consumer.commits == [{PARTITION: 4}, {PARTITION: 4}]  # the second one is of this stay
+
+
+def test_after_a_commit_whose_end_is_not_known_the_next_one_is_sent_twice() -> None:
+    """That without an answer may arrive behind the next one, and lead back."""
+    line = bench()
+    line.consumer.refusals = 1
+    line.settle(*line.take(record(3)))
+    for _ in range(4):
+        line.turn()
+    assert line.consumer.commits == [{PARTITION: 4}, {PARTITION: 4}]
+
+
+def test_a_stop_commits_behind_a_commit_that_was_on_its_way() -> None:
+    line = bench()
+    line.consumer.is_silent = True
+    line.settle(*line.take(record(0)))
+    line.settle(*line.take(record(1)))
+    line.loop.run(lambda: True)
+    assert line.consumer.commits == [{PARTITION: 2}]
+    assert len(line.consumer.begun) == 1

@@ -141,6 +141,19 @@ def test_a_commit_that_is_answered_after_the_partition_left_is_forgotten() -> No
     assert ledger.committable([P0]) == {}
 
 
+def test_an_answer_to_a_commit_of_an_earlier_epoch_is_forgotten() -> None:
+    ledger = Ledger()
+    ledger.assign([P0])
+    before = ledger.epochs([P0])
+    ledger.assign([P0])
+    (ticket,) = _opened(ledger, P0, 4)
+    ledger.settle(ticket, done=True)
+    ledger.committed({P0: 5}, before)
+    assert ledger.committable() == {P0: 5}
+    ledger.committed({P0: 5}, ledger.epochs([P0, Partition("requests", 9)]))
+    assert ledger.committable() == {}
+
+
 def test_a_dropped_offset_stays_in_the_way() -> None:
     ledger = Ledger()
     ledger.assign([P0])

@@ -186,10 +186,15 @@ class Ledger:
             and assignment.position != assignment.committed
         }
 
-    def committed(self, offsets: dict[Partition, int]) -> None:
-        """Note what the broker has acknowledged."""
+    def epochs(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the assignment epoch of each of these partitions that this worker owns."""
+        return {name: assignment.epoch for name in partitions if (assignment := self._assigned.get(name))}
+
+    def committed(self, offsets: dict[Partition, int], epochs: dict[Partition, int] | None = None) -> None:
+        """Note what the broker has acknowledged; of a commit of these epochs, where the answer may come late."""
         for partition, offset in offsets.items():
-            if assignment := self._assigned.get(partition):
+            assignment = self._assigned.get(partition)
+            if assignment and (epochs is None or epochs.get(partition) == assignment.epoch):
                 assignment.committed = offset
 
     def _end(self, partition: Partition) -> None:

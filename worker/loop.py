@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.delivery import Ending
     from worker.in_flight import InFlight
     from worker.jobs import Job, Partition
-    from worker.kafka_io import Consumer, Rebalance
+    from worker.kafka_io import Consumer, Jump, Rebalance
     from worker.metrics import Metrics
     from worker.pipeline import Pipeline, Pulse
 
@@ -120,6 +120,8 @@ class MainLoop:
         records = self._intake.poll()
         for rebalance in self._consumer.rebalances():
             self._follow(rebalance)
+        for jump in self._consumer.jumps():
+            self._tell(jump)
         self._intake.admit(records)
         self._settle(self._endings.take(0))
         self._commits.tend()
@@ -160,6 +162,28 @@ class MainLoop:
                 self._gauges.end(rebalance.partitions)
             case _:
                 assert_never(rebalance.kind)
+
+    def _tell(self, jump: Jump) -> None:
+        is_ahead = jump.to_offset > jump.from_offset
+        self._metrics.partitions.jumps.labels("ahead" if is_ahead else "back").inc()
+        log.warning(
+            "%(topic)s partition %(partition)d: reading should go on at offset %(from)d, which is not there, and goes "
+            "on at %(to)d: %(meaning)s",
+            {
+                "topic": jump.partition.topic,
+                "partition": jump.partition.number,
+                "from": jump.from_offset,
+                "to": jump.to_offset,
+                "meaning": "what was between them is lost" if is_ahead else "what is there may be read again",
+            },
+            extra={
+                "event": "position_jumped",
+                "topic": jump.partition.topic,
+                "partition": jump.partition.number,
+                "from": jump.from_offset,
+                "to": jump.to_offset,
+            },
+        )
 
     def _hand_over(self, rebalance: Rebalance) -> None:
         """Drop what is queued of these partitions, wait for what is in hand, let the listener commit the prefix."""

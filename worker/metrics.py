@@ -134,6 +134,11 @@ class PartitionMetrics:
         )
         self.assigned = new.gauge("partitions_assigned", "Partitions that this worker owns.")
         self.paused = new.gauge("partitions_paused", "Partitions paused because the door is shut.")
+        self.jumps = new.counter(
+            "position_jumps",
+            "Times that reading went on ahead of where it had come to, past requests that are lost, or back.",
+            direction=("ahead", "back"),
+        )
         self.rebalances = new.counter("rebalances", "Rebalance events.", kind=("assigned", "revoked", "lost"))
 
     def begin(self, partitions: Iterable[Partition]) -> None:

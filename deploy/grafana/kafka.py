@@ -25,18 +25,32 @@ def _group() -> Row:
                 unit="short",
                 queries=[Query("{{instance}}", chosen("rerank_partitions_assigned"))],
                 stacked=True,
+                width=6,
             ),
             Panel(
                 title="Rebalances in 5 minutes",
                 meaning="Lost ones were not handed over: the group had thrown the worker out.",
                 unit="short",
                 queries=[Query("{{kind}}", f"sum by (kind) (increase({chosen('rerank_rebalances_total')}[5m]))")],
+                width=6,
+            ),
+            Panel(
+                title="Jumps of positions in 5 minutes",
+                meaning="Ahead: requests were lost before they were read. Back: they are read again.",
+                unit="short",
+                queries=[
+                    Query(
+                        "{{direction}}", f"sum by (direction) (increase({chosen('rerank_position_jumps_total')}[5m]))"
+                    )
+                ],
+                width=6,
             ),
             Panel(
                 title="Read again",
                 meaning="Events put aside because their partition or their transaction was given up.",
                 unit="reqps",
                 queries=[Query("{{instance}}", rate("rerank_dropped_total", "instance"))],
+                width=6,
             ),
         ],
     )

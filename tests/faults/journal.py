@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from worker.jobs import Partition
+    from worker.kafka_io import PendingCommit
     from worker.kafka_io.rebalance import Offsets
 
 VARIABLE = "FAULTS_JOURNAL"
@@ -68,7 +69,7 @@ class Journal:
         Rebalance.release = noted_release  # type: ignore[assignment, method-assign]
 
     def _note_commits(self) -> None:
-        start, commit = Consumer.__init__, Consumer.commit
+        start, begin, commit = Consumer.__init__, Consumer.begin_commit, Consumer.commit
         members: list[Any] = []
 
         def noted_start(consumer: Consumer, *given: Any, **options: Any) -> None:
@@ -79,10 +80,15 @@ class Journal:
             self.note("commit", offsets)
             commit(consumer, offsets)
 
+        def noted_begin(consumer: Consumer, offsets: Offsets) -> PendingCommit:
+            self.note("commit", offsets)
+            return begin(consumer, offsets)
+
         def signed(offset: int, _: str, leader_epoch: int) -> OffsetAndMetadata:
             return OffsetAndMetadata(offset, members[-1].group_metadata().member_id, leader_epoch)
 
         Consumer.__init__ = noted_start  # type: ignore[assignment, method-assign]
+        Consumer.begin_commit = noted_begin  # type: ignore[assignment, method-assign]
         Consumer.commit = noted_commit  # type: ignore[assignment, method-assign]
         offsets_module.OffsetAndMetadata = signed  # type: ignore[attr-defined]
 

@@ -32,7 +32,7 @@ _IN_FLIGHT_S = 0.003  # about what a broker takes to answer
 # The methods before or after which a point lies; those of both deliveries, of which a worker has one.
 BEFORE: dict[str, list[tuple[type, str]]] = {
     "before the publish": [(AtLeastOnce, "send"), (ExactlyOnce, "send")],
-    "between publish and commit": [(Consumer, "commit"), (TransactionalProducer, "commit")],
+    "between publish and commit": [(Consumer, "begin_commit"), (Consumer, "commit"), (TransactionalProducer, "commit")],
     "in the model": [(Forward, "forward")],
     "in the main loop": [(Consumer, "poll")],
 }

@@ -2,7 +2,8 @@
 
 from worker.kafka_io.compaction import check_compaction
 from worker.kafka_io.consumer import Consumer
-from worker.kafka_io.group_offsets import CommitRefused
+from worker.kafka_io.group_offsets import CommitRefused, PendingCommit
+from worker.kafka_io.jumps import Jump
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.rebalance import Rebalance
@@ -14,7 +15,9 @@ __all__ = [
     "CommitRefused",
     "Consumer",
     "IsolationLevel",
+    "Jump",
     "KafkaOptions",
+    "PendingCommit",
     "Producer",
     "Rebalance",
     "RecordTooLarge",

@@ -10,11 +10,14 @@ from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from worker.jobs import Corrupt, Partition, Record
+from worker.kafka_io.absent_coordinator import read_without_coordinator
+from worker.kafka_io.beginnings import Beginnings
 from worker.kafka_io.corruption import Corruption, PollIsFullError
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
 from worker.kafka_io.joins import Joins
+from worker.kafka_io.jumps import Jump, Jumps
 from worker.kafka_io.membership import Membership
 from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
+    from worker.kafka_io.group_offsets import PendingCommit
     from worker.kafka_io.options import IsolationLevel, KafkaOptions
     from worker.lag import Place
 
@@ -62,8 +66,12 @@ class Consumer:
         self._client: Any = connect_group_client(options, isolation_level, hand_over_s)
         self._joins = Joins(self._client)
         self._while_joining = WhileJoining(self._client, self._joins)
+        read_without_coordinator(self._client)
         self._corruption = Corruption(self._client, record_bytes + _KEY_AND_HEADERS_BYTES)
         self._static = StaticMember(self._client)
+        self._jumps = Jumps(self._client)
+        if options.auto_offset_reset == "latest":
+            Beginnings(self._client)
         self._places = Places(self._client)
         self._past_ends = PastEnds(self._client)
         self._offsets = GroupOffsets(self._client, options)
@@ -114,6 +122,11 @@ class Consumer:
         happened = self._listener.happened
         return [happened.popleft() for _ in range(len(happened))]
 
+    def jumps(self) -> list[Jump]:
+        """Return where reading went on elsewhere than it had come to since the last call, in order."""
+        happened = self._jumps.happened
+        return [happened.popleft() for _ in range(len(happened))]
+
     def pause_all(self) -> None:
         """Receive nothing until `resume_all`, from partitions that come meanwhile either. May be called twice."""
         if not self._places.paused:
@@ -126,8 +139,15 @@ class Consumer:
             self._places.paused_s = None
             self._client.resume(*self._client.paused())
 
+    def begin_commit(self, offsets: dict[Partition, int]) -> PendingCommit:
+        """Send a commit of the next offset to read of each partition, and return without waiting for the answer.
+
+        One at a time: raises RuntimeError while another is on its way.
+        """
+        return self._offsets.begin_commit(offsets)
+
     def commit(self, offsets: dict[Partition, int]) -> None:
-        """Commit the next offset to read of each partition, within a few seconds.
+        """Commit the next offset to read of each partition, within a few seconds, behind one that is on its way.
 
         Raises CommitRefused where the worker may go on, StopError where it may not.
         """
@@ -149,7 +169,7 @@ class Consumer:
         }
         known = self._offsets.committed(list(names))
         for name, offset in names.items():
-            self._client.seek(name, known[name].offset if name in known else offset)
+            self._jumps.seek(name, known[name].offset if name in known else offset)
 
     def places(self) -> dict[Partition, Place]:
         """Return how far each partition was received, and where it ends by what the broker has said last.

@@ -35,7 +35,8 @@ def connect_group_client(options: KafkaOptions, isolation_level: IsolationLevel,
         # The class: an instance that two consumers share mixes up who owns what.
         partition_assignment_strategy=[CooperativeStickyAssignor],
         enable_auto_commit=False,
-        auto_offset_reset=options.auto_offset_reset,
+        # Of an offset that is no more: what is still there was never read. `latest` is for Beginnings.
+        auto_offset_reset="earliest",
         allow_auto_create_topics=False,
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=int(min(_HEARTBEAT_S * 1000, session_ms / _HEARTBEATS)),

@@ -106,7 +106,7 @@ class KafkaOptions:
     ssl_check_hostname: Annotated[bool, Doc("Whether the broker's certificate must name the host.")] = True
 
     auto_offset_reset: Annotated[
-        Literal["earliest", "latest"], Doc("Where a group that has committed nothing begins.")
+        Literal["earliest", "latest"], Doc("Where a group that has committed nothing of the topic begins.")
     ] = "earliest"
     connect_timeout_s: Annotated[float, Gt(0), Doc("Seconds to try for a first connection.")] = 15.0
     session_timeout_s: Annotated[

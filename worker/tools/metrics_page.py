@@ -52,6 +52,7 @@ _OTHER_UNITS = {
     "rerank_candidates_scored": "candidates",
     "rerank_dispatch": "batches",
     "rerank_cache_requests": "look-ups",
+    "rerank_position_jumps": "jumps",
     "rerank_rebalances": "rebalances",
     "rerank_partitions_assigned": "partitions",
     "rerank_partitions_paused": "partitions",
