@@ -7,11 +7,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kafka.errors import RebalanceInProgressError
 from kafka.producer.sender import Sender
 
 from tests.integration import light_worker
 from worker import cli
-from worker.kafka_io import CommitRefused, Consumer, Producer, TransactionalProducer
+from worker.kafka_io import Consumer, Producer, TransactionalProducer
+from worker.kafka_io.group_offsets import GroupOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,7 @@ def hang() -> None:
 
 
 def refuse() -> None:
-    raise CommitRefused("injected")
+    raise RebalanceInProgressError("injected")
 
 
 FAULTS: dict[str, tuple[type, str, Callable[[], None]]] = {
@@ -35,7 +37,7 @@ FAULTS: dict[str, tuple[type, str, Callable[[], None]]] = {
     "model": (light_worker._Flight, "wait", hang),
     "send": (Producer, "send", hang),
     "producer": (Sender, "run_once", hang),  # the client's own thread
-    "commit": (Consumer, "commit", refuse),
+    "commit": (GroupOffsets, "_send", refuse),
     "transaction": (TransactionalProducer, "commit", hang),
 }
 

@@ -129,6 +129,7 @@ def test_a_consumer_with_another_assignor_in_the_group_is_named(apache_kafka: st
         metadata_max_age_ms=200,  # it may have joined before it knew of the topic
     )
     with foreign, Consumer(options) as consumer:
+        turn_until(lambda: bool(foreign.partitions_for_topic(topic)))
         turn_until(lambda: bool(foreign.poll(50) or foreign.assignment()))
         with pytest.raises(StopError) as stop:
             turn_until(lambda: False, Reader(consumer))
