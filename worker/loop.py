@@ -166,23 +166,18 @@ class MainLoop:
     def _tell(self, jump: Jump) -> None:
         is_ahead = jump.to_offset > jump.from_offset
         self._metrics.partitions.jumps.labels("ahead" if is_ahead else "back").inc()
+        facts = {
+            "topic": jump.partition.topic,
+            "partition": jump.partition.number,
+            "from": jump.from_offset,
+            "to": jump.to_offset,
+        }
+        meaning = "what was between them is lost" if is_ahead else "what is there may be read again"
         log.warning(
             "%(topic)s partition %(partition)d: reading should go on at offset %(from)d, which is not there, and goes "
             "on at %(to)d: %(meaning)s",
-            {
-                "topic": jump.partition.topic,
-                "partition": jump.partition.number,
-                "from": jump.from_offset,
-                "to": jump.to_offset,
-                "meaning": "what was between them is lost" if is_ahead else "what is there may be read again",
-            },
-            extra={
-                "event": "position_jumped",
-                "topic": jump.partition.topic,
-                "partition": jump.partition.number,
-                "from": jump.from_offset,
-                "to": jump.to_offset,
-            },
+            {**facts, "meaning": meaning},
+            extra={"event": "position_jumped", **facts},
         )
 
     def _hand_over(self, rebalance: Rebalance) -> None:
