@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from worker.model.pass_threads import PassThreads
 from worker.model.torch_work import TorchWork, begin_on_cpu
 
 if TYPE_CHECKING:
     from worker.model.backend import Scored
     from worker.model.halving import Passes
-    from worker.model.pass_threads import PassThreads
     from worker.model.rows import Rows
 
 
@@ -45,7 +45,11 @@ def begin(
     backend: Passes[torch.Tensor], rows: Rows, device: torch.device, threads: PassThreads | None = None
 ) -> TorchWork:
     """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
-    return begin_on_cpu(backend, rows, threads) if device.type == "cpu" else CudaWork(backend, rows, device)
+    return (
+        begin_on_cpu(backend, rows, threads or PassThreads(1))
+        if device.type == "cpu"
+        else CudaWork(backend, rows, device)
+    )
 
 
 def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from worker.model.backend import Scored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from worker.model.rows import Rows
 
@@ -69,12 +69,12 @@ class HalvingWork(Generic[Logits]):
     def run(self) -> None:
         """Give every group to the device."""
         self.ran = True
-        for chosen, logits in self.begin(self.backend.groups(self.rows)):
+        for chosen, logits in self.begin():
             self._attempt(chosen, logits)
 
-    def begin(self, groups: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Callable[[], Logits]]]:
+    def begin(self) -> Iterator[tuple[np.ndarray, Callable[[], Logits]]]:
         """Yield each group with what returns its logits, or raises why there are none."""
-        for chosen in groups:
+        for chosen in self.backend.groups(self.rows):
             yield chosen, self._forward(chosen)
 
     def finish(self) -> Scored:

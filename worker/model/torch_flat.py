@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from worker.model.flat_stream import Stream, lay, passes_of, runs_of
+from worker.model.pass_threads import PassThreads
 from worker.model.rows import packed_passes
 from worker.model.torch_work import begin_on_cpu
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.model.flat_encoder import FlatEncoder
-    from worker.model.pass_threads import PassThreads
     from worker.model.rows import Rows
     from worker.model.torch_work import TorchWork
     from worker.scheduling.cost_model import Load
@@ -45,13 +45,13 @@ class TorchFlat:
     ) -> None:
         self._encoder = encoder
         self.threads = torch.get_num_threads()
-        self._threads = threads
+        self._threads = threads or PassThreads(1)
         self._token_types = token_types
         self._pass_tokens = pass_tokens or _PASS_BYTES // encoder.dtype.itemsize
 
     def load_of(self, lengths: np.ndarray) -> Load:
         """Return what a batch of rows of these lengths computes."""
-        return packed_passes(lengths, self._pass_tokens, at_once=self._at_once(int(lengths.sum())))
+        return packed_passes(lengths, self._pass_tokens, at_once=self._threads.at_once(int(lengths.sum())))
 
     def start(self, rows: Rows) -> TorchWork:
         """Begin a batch; finish() computes it."""
@@ -59,11 +59,7 @@ class TorchFlat:
 
     def groups(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
-        most = self._pass_tokens
-        return iter(passes_of(rows, self._threads.pass_tokens(rows.tokens, most) if self._threads else most))
-
-    def _at_once(self, tokens: int) -> int:
-        return self._threads.at_once(tokens) if self._threads else 1
+        return iter(passes_of(rows, self._threads.pass_tokens(rows.tokens, self._pass_tokens)))
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,)."""

@@ -8,6 +8,7 @@ import torch
 
 from worker.model.cuda_memory import smaller_after
 from worker.model.cuda_work import begin, send
+from worker.model.pass_threads import PassThreads
 from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, even_groups, pad, padded_load
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from worker.model.pass_threads import PassThreads
     from worker.model.torch_work import TorchWork
     from worker.scheduling.cost_model import Load
 
@@ -49,7 +49,7 @@ class TorchPadded:
         self._model = model
         self._widths = widths
         self._device = torch.device(model.device)
-        self._threads = threads
+        self._threads = threads or PassThreads(1)
         self.threads = torch.get_num_threads() if self._device.type == "cpu" else None
         self._pad_id = pad_id
         self._token_types = token_types
@@ -71,7 +71,7 @@ class TorchPadded:
         return even_groups(lengths, self.pass_tokens, self._widths, at_once=self._at_once(lengths))
 
     def _at_once(self, lengths: np.ndarray) -> int:
-        return self._threads.at_once(int(lengths.sum())) if self._threads else 1
+        return self._threads.at_once(int(lengths.sum()))
 
     def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""

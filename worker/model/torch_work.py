@@ -10,7 +10,7 @@ import torch
 from worker.model.halving import HalvingWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -70,15 +70,14 @@ class SideBySideWork(TorchWork):
             running = wait(running, return_when=FIRST_COMPLETED).not_done
         return True
 
-    def begin(self, groups: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Callable[[], torch.Tensor]]]:
+    def begin(self) -> Iterator[tuple[np.ndarray, Callable[[], torch.Tensor]]]:
         """Yield the passes that run already."""
-        del groups
         return ((chosen, future.result) for chosen, future in self._begun)
 
 
-def begin_on_cpu(backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads | None) -> TorchWork:
+def begin_on_cpu(backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads) -> TorchWork:
     """Begin a batch, which finish() computes: side by side where there are threads and it is large enough."""
-    if threads is None or threads.at_once(rows.tokens) == 1:
+    if threads.at_once(rows.tokens) == 1:
         return TorchWork(backend, rows)
     return SideBySideWork(backend, rows, threads)
 
