@@ -19,8 +19,8 @@ with warnings.catch_warnings():
     from kafka import KafkaAdminClient
     from kafka.admin import NewTopic
 
-    from worker.kafka_io.sockets import close_sockets
-    from worker.tools.brokers import ApacheKafka, Broker, EmbeddedBroker
+    from worker.kafka_io.fixes.sockets import close_sockets
+    from worker.tools.local.brokers import ApacheKafka, Broker, EmbeddedBroker
 
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -37,7 +37,7 @@ _NO_APACHE = "needs Apache Kafka: unpack a release and set KAFKA_HOME to it"
 
 MakeTopic = Callable[..., str]
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.support.processes"]
 
 
 def _kafka_home() -> Path | None:
@@ -73,7 +73,7 @@ def _users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def broker_logs(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder for the brokers' logs, which stays when a test failed."""
-    from tests.processes import say  # late: what pytest is to load as a plugin must not be imported yet
+    from tests.support.processes import say  # late: what pytest is to load as a plugin must not be imported yet
 
     folder = Path(tempfile.mkdtemp(prefix="rerank-tests-"))
     yield folder

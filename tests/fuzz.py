@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from worker.contract import load_schema
 from worker.dead_letters import NotADeadLetterError, read, replayed_headers
-from worker.events import REASONS, Decoder, EventOptions, InvalidEvent
-from worker.jobs import Headers, Partition, Record
+from worker.events.codec import REASONS, Decoder, EventOptions, InvalidEvent
+from worker.events.schema import load_schema
+from worker.flow.job import Headers, Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,7 +41,7 @@ def steps(given: argparse.Namespace) -> dict[str, list[str]]:
     shapes = TINY if given.rehearse else SHAPES
     return {
         "correctness": [python, "-m", "pytest", "-m", "gpu", "tests/model", "-q"],
-        "kernels": [python, "-m", "pytest", "tests/model/test_fused.py", "-q"],
+        "kernels": [python, "-m", "pytest", "tests/model/torch/test_triton_ops.py", "-q"],
         **{f"shapes-{shape.name}": part("shapes", shape) for shape in shapes},
         **{f"small-{shape.name}": part("small", shape) for shape in shapes},
         "scorer": bench("scorer", "scorer", "--against", "sentence-transformers"),

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from worker.jobs import Slice
+from worker.config.settings import load
+from worker.flow.job import Slice
 from worker.model.cross_encoder import load_model
 from worker.model.options import ModelOptions
 from worker.model.random_model import WORDS, Shape, save_random
-from worker.settings import load
 from worker.tools.bench.bare_job import bare_job
 from worker.tools.bench.scorer_options import ScorerOptions
 from worker.tools.bench.shapes import bench_shapes

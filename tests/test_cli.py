@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from worker import __version__
+from worker.config.options import options
+from worker.config.settings import group_types
 from worker.exits import Exit
-from worker.options import options
-from worker.settings import group_types
 
 if TYPE_CHECKING:
     from pathlib import Path

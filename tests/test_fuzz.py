@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.fuzz import fuzz, read_event, read_letter
-from worker.events import REASONS
+from worker.events.codec import REASONS
 
 if TYPE_CHECKING:
     from random import Random

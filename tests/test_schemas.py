@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from worker.contract import Schema, load_schema
-from worker.metrics import Metrics
+from worker.events.schema import Schema, load_schema
+from worker.observe.metrics import Metrics
 
 NAMES = ("rerank-request.v1.json", "rerank-result.v1.json", "dead-letter.v1.json")
 FOLDER = Path(__file__).parent.parent / "schemas"

@@ -10,11 +10,11 @@ import threading
 from typer.exceptions import TyperException
 
 from worker.commands import app
+from worker.config.validation import in_our_words
 from worker.exits import Exit, StopError
-from worker.logs import be_printable, say
-from worker.model.spinning import spin_briefly
-from worker.stand_ins import let_stand_in
-from worker.validation import in_our_words
+from worker.model.torch.spinning import spin_briefly
+from worker.observe.logs import be_printable, say
+from worker.terminal.encoding import let_stand_in
 
 
 def main() -> None:

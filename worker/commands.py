@@ -1,4 +1,4 @@
-"""The commands: each one's options come from the option groups (worker.flags), its own from its signature."""
+"""The commands: each one's options come from the option groups (worker.config.typer_flags), its own from its signature."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import typer
 
 from worker import __version__
-from worker.flags import takes
-from worker.settings import Settings, group_types
-from worker.settings_file import to_toml
+from worker.config.settings import Settings, group_types
+from worker.config.toml import to_toml
+from worker.config.typer_flags import takes
 from worker.tools.bench.commands import bench
-from worker.tools.letters.options import ListOptions, ReplayOptions
+from worker.tools.dead_letters.options import ListOptions, ReplayOptions
 
 ALL = tuple(group_types())
 
@@ -57,7 +57,7 @@ def run(
     if print_config:
         typer.echo(to_toml(settings), nl=False)
         return
-    from worker.app import run as run_worker
+    from worker.app.app import run as run_worker
 
     run_worker(settings)
 
@@ -122,7 +122,7 @@ def top(
 @takes("kafka", own=ListOptions)
 def dead_letters(settings: Settings, own: ListOptions) -> None:
     """List the dead letters that the topic holds now, count them, or show one as a whole."""
-    from worker.tools.letters.listing import list_letters
+    from worker.tools.dead_letters.listing import list_letters
 
     list_letters(settings, own)
 
@@ -131,7 +131,7 @@ def dead_letters(settings: Settings, own: ListOptions) -> None:
 @takes("kafka", own=ReplayOptions)
 def replay(settings: Settings, own: ReplayOptions) -> None:
     """Send dead letters back to the topic they came from, from where the last replay came to."""
-    from worker.tools.letters.replay import replay as replay_letters
+    from worker.tools.dead_letters.replay import replay as replay_letters
 
     replay_letters(settings, own)
 
@@ -165,8 +165,8 @@ def demo(  # noqa: PLR0913 - one for each flag
 
     Other options of the worker can be set in the environment, as RERANK_NAME.
     """
-    from worker.tools.demo import DemoOptions
-    from worker.tools.demo import demo as run_demo
+    from worker.tools.demo.demo import DemoOptions
+    from worker.tools.demo.demo import demo as run_demo
 
     options = DemoOptions(
         bootstrap_servers=bootstrap_servers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from worker.events import EventOptions
+from worker.events.codec import EventOptions
 
 # The budget of the events that name none: what latency is held against. An installation that has set
 # --default-budget-ms makes its dashboards with `python -m deploy.grafana --budget-s`.

@@ -17,7 +17,7 @@ from tests.deploy.image import NAME
 from tests.deploy.kubectl import Kubectl
 from tests.integration.line import wait_until
 from tests.needs import lacking
-from worker.tools.children import Child
+from worker.tools.local.children import Child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

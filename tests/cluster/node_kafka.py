@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from tests.cluster.cluster import PASSWORD, USER
 from tests.deploy.strimzi import SCRAM, acls, new_topic
-from worker.tools.brokers import ApacheKafka
+from worker.tools.local.brokers import ApacheKafka
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.deploy.kubectl import KUBECTL
-from worker.tools.children import Child
+from worker.tools.local.children import Child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.marked_text import replace_between
+from tests.support.marked_text import replace_between
 
 if TYPE_CHECKING:
     from tests.cluster.load import Outcome

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dead_letters.letters import FAULT, FAULT_OF_A_TOMBSTONE, NOW_S, as_read, job, letter_of, ours
-from worker.contract import Contract, load_schema
 from worker.dead_letters import NotADeadLetterError, Origin, read, replayed_headers
-from worker.jobs import Fault, Headers, Keep, Partition, Record
+from worker.events.schema import Contract, load_schema
+from worker.flow.job import Fault, Headers, Keep, Partition, Record
 
 SCHEMA = Contract(load_schema("dead-letter.v1.json"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.contract import load_schema
 from worker.dead_letters import DeadLetter, NotADeadLetterError, read, replayed_headers
-from worker.jobs import Headers, Partition, Record
+from worker.events.schema import load_schema
+from worker.flow.job import Headers, Partition, Record
 
 SCHEMA = load_schema("dead-letter.v1.json")
 EXAMPLE: dict[str, str] = SCHEMA["examples"][0]

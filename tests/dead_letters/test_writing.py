@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from tests.dead_letters.letters import NOW_S, as_read, job, letter_of, ours
-from worker import events
 from worker.dead_letters import REASONS, read
 from worker.dead_letters import headers as headers_module
-from worker.jobs import Dropped, Fault, Refused
-from worker.tools.letters.choice import VALUE_DROPPED, why_not
-from worker.tools.letters.options import ReplayOptions
+from worker.events import codec as events
+from worker.flow.job import Dropped, Fault, Refused
+from worker.tools.dead_letters.choice import VALUE_DROPPED, why_not
+from worker.tools.dead_letters.options import ReplayOptions
 
 
 def test_key_and_value_are_the_original_bytes() -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import making
-from worker.channel import Channel
+from tests.support import making
 from worker.delivery import AtLeastOnce, Ending, Outgoing
+from worker.flow.channel import Channel
 from worker.kafka_io import RecordTooLarge
 
 if TYPE_CHECKING:

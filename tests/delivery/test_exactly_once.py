@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests import making
 from tests.delivery.transacting import LONG_S, Line, Producer
-from worker.transaction import Transaction
+from tests.support import making
+from worker.delivery.transaction import Transaction
 
 
 def test_an_outcome_is_visible_when_its_transaction_will_have_ended() -> None:

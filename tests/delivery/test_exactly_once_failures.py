@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests import making
 from tests.delivery.transacting import LONG_S, Line, Producer
+from tests.support import making
 from worker.delivery import Outgoing
 from worker.exits import Exit, StopError
-from worker.jobs import Job, Partition
+from worker.flow.job import Job, Partition
 
 
 def test_a_rebalance_that_takes_too_long_costs_the_transaction() -> None:

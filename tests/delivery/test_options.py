@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from worker.admission.key_order import by_key, by_nothing, by_partition
 from worker.delivery import DeliveryOptions
-from worker.ordering import by_key, by_nothing, by_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable

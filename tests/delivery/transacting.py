@@ -6,20 +6,20 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests import making
-from worker.channel import Channel
+from tests.support import making
 from worker.dead_letters import REASONS
 from worker.delivery import DeliveryOptions, Ending, ExactlyOnce, Outgoing
 from worker.exits import StopError
+from worker.flow.channel import Channel
+from worker.flow.stage_threads import Pulse
 from worker.kafka_io import TransactionFailed
-from worker.ledger import Ledger
-from worker.metrics import Metrics
-from worker.pipeline import Pulse
+from worker.observe.metrics import Metrics
+from worker.offsets.tracker import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.jobs import Job, Partition
+    from worker.flow.job import Job, Partition
 
 LONG_S = 1.0
 

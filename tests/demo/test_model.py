@@ -12,9 +12,9 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import worker.demo
-from worker.events import USUAL_PRODUCT_FIELDS, Decoder, EventOptions
-from worker.jobs import Partition, Record
-from worker.model.source import find_source
+from worker.events.codec import USUAL_PRODUCT_FIELDS, Decoder, EventOptions
+from worker.flow.job import Partition, Record
+from worker.model.loading.source import find_source
 from worker.training.quality import ndcg
 
 FOLDER = Path(worker.demo.__file__).parent / "model-minilm-l6"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from tests.deploy.kubectl import Kubectl
 from tests.integration.line import wait_until
-from worker.tools.children import Child, free_port
+from worker.tools.local.children import Child, free_port
 
 if TYPE_CHECKING:
     from types import TracebackType

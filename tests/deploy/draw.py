@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from tests.deploy.expressions import dashboards, targets
 from tests.deploy.scene import scene
 from tests.deploy.screens import picture_status_page, picture_top
-from worker.tools.brokers import ApacheKafka
+from worker.tools.local.brokers import ApacheKafka
 
 if TYPE_CHECKING:
     from collections.abc import Callable

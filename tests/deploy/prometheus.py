@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.integration.line import wait_until
-from worker.tools.children import Child, free_port
+from worker.tools.local.children import Child, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tests.browser import Browser
-from worker.tools.children import free_port
+from tests.support.browser import Browser
+from worker.tools.local.children import free_port
 from worker.tools.top.scrapes import Scraper
 from worker.tools.top.tables import screen
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from tests.deploy.manifests import DEPLOY
-from worker import settings
+from worker.config import settings
 
 COMPOSE = DEPLOY / "compose.yaml"
 _CHECK = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]

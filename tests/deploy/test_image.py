@@ -16,7 +16,7 @@ from tests.deploy.image import FOLDER, NAMES, Buildah, base_name
 from tests.integration.line import Line, event, sources
 from tests.needs import lacking
 from worker import __version__
-from worker.tools.children import Child, free_port
+from worker.tools.local.children import Child, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from kubernetes_validate import validate
 
 from tests.deploy.control_plane import ControlPlane, definitions, programs
 from tests.deploy.manifests import CASES, KUBERNETES, Manifests, render, texts
-from worker import settings
+from worker.config import settings
+from worker.config.options import options as declared
 from worker.dead_letters import REASONS
-from worker.metrics import Metrics
-from worker.options import options as declared
+from worker.observe.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from tests.deploy.manifests import Manifests, render
 from tests.deploy.strimzi import SCRAM, acls, new_topic
 from tests.integration.line import Line, Worker, event
 from worker.exits import Exit
-from worker.tools.brokers import ApacheKafka
+from worker.tools.local.brokers import ApacheKafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import numpy as np
 from tests.integration.light_worker import Encoder, Forward
 
 if TYPE_CHECKING:
-    from worker.jobs import Pairs
+    from worker.flow.job import Pairs
     from worker.model.rows import Rows
 
 # What a text contains, and the id of its pair. The first is scored once it is alone, the others never are.

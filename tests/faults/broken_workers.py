@@ -11,14 +11,14 @@ import numpy as np
 from tests.integration.light_worker import Forward
 from worker.delivery import AtLeastOnce
 from worker.kafka_io import TransactionalProducer
-from worker.ledger import Ledger
+from worker.offsets.tracker import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from worker.jobs import Partition
-    from worker.ledger import Ticket
+    from worker.flow.job import Partition
     from worker.model.rows import Rows
+    from worker.offsets.tracker import Ticket
 
 VARIABLE = "FAULTS_DEFECT"
 

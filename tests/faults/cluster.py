@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from tests.faults.proxy import Proxy, Weather
-from worker.tools.brokers import ApacheKafka
+from worker.tools.local.brokers import ApacheKafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -16,7 +16,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.proxy import Proxy
 from tests.faults.stage import AT_ONCE, Stage
 from tests.faults.table import Table
-from tests.processes import say
+from tests.support.processes import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

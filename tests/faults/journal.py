@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from worker.jobs import Partition
+    from worker.flow.job import Partition
     from worker.kafka_io import PendingCommit
     from worker.kafka_io.rebalance import Offsets
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from tests.faults.frames import flipped
-from worker.tools.children import free_port
+from worker.tools.local.children import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

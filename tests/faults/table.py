@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.faults.checker import INVARIANTS, applies
-from tests.marked_text import replace_between
+from tests.support.marked_text import replace_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,21 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worker import __version__, cli, loading
-from worker.jobs import ModelName, Pairs
+from worker import __version__, cli
+from worker.app import load_model as loading
+from worker.flow.job import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
-from worker.model.halving import HalvingWork
+from worker.model.retry_halves import HalvingWork
 from worker.model.rows import rows_of
-from worker.model.token_cache import TokenCache
+from worker.model.tokenization.token_cache import TokenCache
 from worker.scheduling.cost_model import CostModel, Load, packed_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.jobs import Slice
-    from worker.metrics import Metrics
+    from worker.config.settings import Settings
+    from worker.flow.job import Slice
     from worker.model.rows import Rows
-    from worker.settings import Settings
+    from worker.observe.metrics import Metrics
 
 EVENT_VARIABLE = "LIGHT_WORKER_EVENT_S"
 _EVENT_S = float(os.environ.get(EVENT_VARIABLE, "0.002"))

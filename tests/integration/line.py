@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.tools.children import Child, free_port
+from worker.tools.local.children import Child, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

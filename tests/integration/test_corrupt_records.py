@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.damage import spoil, stored_batches
 from tests.integration.line import Line, Worker, event, sources
+from tests.support.damage import spoil, stored_batches
 from worker.dead_letters import read
 from worker.exits import Exit
-from worker.jobs import Partition, Record
+from worker.flow.job import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

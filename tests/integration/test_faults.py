@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.line import Line, Worker, event, sources, wait_until
-from worker.tools.brokers import ApacheKafka
+from worker.tools.local.brokers import ApacheKafka
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

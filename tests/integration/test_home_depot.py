@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.home_depot import CANDIDATES, DATA, SHARED, requests
 from tests.integration.line import sources
+from tests.support.home_depot import CANDIDATES, DATA, SHARED, requests
 
 if TYPE_CHECKING:
     from tests.integration.line import Line

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.line import SHIPPED_MODEL, event
-from worker.contract import Contract, load_schema
+from worker.events.schema import Contract, load_schema
 
 if TYPE_CHECKING:
     from tests.integration.line import Line, Worker

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.line import Line, event, wait_until
-from worker.tools.children import Child, free_port
+from worker.tools.local.children import Child, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser import Browser, needs_chromium
 from tests.integration.line import Line, event
+from tests.support.browser import Browser, needs_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

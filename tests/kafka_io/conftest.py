@@ -20,7 +20,7 @@ from tests.kafka_io.certificates import Certificates, make_certificates
 from tests.kafka_io.reading import Join, Reader
 from worker.exits import Exit, StopError
 from worker.kafka_io import Consumer, KafkaOptions, Rebalance, check_topics
-from worker.tools.brokers import ApacheKafka
+from worker.tools.local.brokers import ApacheKafka
 
 TOPICS = ("rerank-requests", "rerank-results", "rerank-dead-letters")
 USERS = {"worker": "worker-secret", "reader": "reader-secret", "stranger": "stranger-secret"}

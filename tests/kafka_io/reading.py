@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from worker.jobs import Partition, Record
+from worker.flow.job import Partition, Record
 from worker.kafka_io import Consumer, Rebalance
 
 _PATIENCE_S = 60.0

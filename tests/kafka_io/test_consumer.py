@@ -6,7 +6,7 @@ import pytest
 from kafka import KafkaProducer
 
 from tests.kafka_io.reading import Join, Reader, owns_all, places, turn_until
-from worker.jobs import Partition
+from worker.flow.job import Partition
 from worker.kafka_io import Consumer, KafkaOptions
 
 pytestmark = pytest.mark.broker

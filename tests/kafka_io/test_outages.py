@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from kafka.coordinator.base import MemberState
 
-from tests.damage import spoil, stored_batches
 from tests.kafka_io.reading import Reader, turn_until
+from tests.support.damage import spoil, stored_batches
 from worker.exits import StopError
-from worker.jobs import Partition
+from worker.flow.job import Partition
 from worker.kafka_io import (
     CommitRefused,
     Consumer,
@@ -24,10 +24,10 @@ from worker.kafka_io import (
 )
 from worker.kafka_io import consumer as consumer_module
 from worker.kafka_io import group_offsets as offsets_module
-from worker.kafka_io import places as places_module
-from worker.lag import Place
-from worker.tools.brokers import ApacheKafka
-from worker.tools.tail import Tail
+from worker.kafka_io import watermarks as places_module
+from worker.offsets.lag import Place
+from worker.tools.local.brokers import ApacheKafka
+from worker.tools.topic_reader import Tail
 
 pytestmark = pytest.mark.apache
 

@@ -10,9 +10,9 @@ from kafka.record import util
 
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import Exit, StopError
-from worker.jobs import Record
+from worker.flow.job import Record
 from worker.kafka_io import Consumer, KafkaOptions, Producer, RecordTooLarge
-from worker.kafka_io import writer as writer_module
+from worker.kafka_io import producer_base as writer_module
 from worker.kafka_io.options import Compression
 
 pytestmark = pytest.mark.broker

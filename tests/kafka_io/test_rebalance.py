@@ -6,7 +6,7 @@ import pytest
 from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Join, owns_all, turn_until
-from worker.jobs import Partition
+from worker.flow.job import Partition
 from worker.kafka_io import CommitRefused, KafkaOptions, Rebalance
 
 pytestmark = pytest.mark.broker

@@ -11,22 +11,23 @@ import pytest
 import torch
 import transformers
 
-from tests.model import tiny, varlen_emulation
-from worker.jobs import Job, Pairs, Partition, Record, Slice
-from worker.ledger import Ledger
-from worker.model import torch_backend
+from tests.model import tiny
+from tests.model.torch import varlen_emulation
+from worker.flow.job import Job, Pairs, Partition, Record, Slice
 from worker.model.cross_encoder import CrossEncoder, load_model
-from worker.model.flat_encoder import FlatEncoder
 from worker.model.options import ModelOptions
-from worker.model.torch_varlen import TorchVarlen
-from worker.model.varlen_attention import VarlenAttention
+from worker.model.torch import choose as torch_backend
+from worker.model.torch.attention_cuda import VarlenAttention
+from worker.model.torch.packed_cuda import TorchVarlen
+from worker.model.torch.packed_encoder import FlatEncoder
+from worker.offsets.tracker import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.model.flat_encoder import Attention
-    from worker.model.pass_threads import PassThreads
-    from worker.model.row_wise import RowWise
+    from worker.model.torch.packed_encoder import Attention
+    from worker.model.torch.pass_threads import PassThreads
+    from worker.model.torch.row_wise import RowWise
 
 # Without a GPU Triton runs its kernels step by step on the CPU; it reads this when it is imported.
 if not Path("/dev/nvidiactl").exists():

@@ -16,9 +16,9 @@ from sentence_transformers import CrossEncoder as SentenceTransformer
 from tests.model.conftest import Reference, job, load, score, sigmoid
 from tests.model.tiny import POSITIONS, save_family, texts
 from worker import demo
+from worker.events.ranking import ACTIVATIONS
 from worker.exits import Exit, StopError
-from worker.jobs import Slice
-from worker.ranking import ACTIVATIONS
+from worker.flow.job import Slice
 
 if TYPE_CHECKING:
     from worker.model.cross_encoder import CrossEncoder

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from worker.metrics import Metrics
 from worker.model import nvml
 from worker.model.nvml import open_gpu
+from worker.observe.metrics import Metrics
 
 
 def test_a_cpu_has_none() -> None:

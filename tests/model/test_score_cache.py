@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import making
-from worker.jobs import Job, ModelName, Pairs
-from worker.model.repeats import without_repeats
+from tests.support import making
+from worker.flow.job import Job, ModelName, Pairs
 from worker.model.score_cache import ENTRY_BYTES, ScoreCache
+from worker.model.tokenization.duplicate_pairs import without_repeats
 
 MODEL = ModelName("m", "1")
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.model.conftest import load
-from worker.model.flat_stream import Size
-from worker.model.graph_sizes import fitting, graph_sizes
+from worker.model.torch.graph_sizes import fitting, graph_sizes
+from worker.model.torch.packed_batch import Size
 from worker.model.warm_up import thread_rows, warm_rows
 
 if TYPE_CHECKING:

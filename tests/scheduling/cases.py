@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tests import making
-from tests.simulation import Device, Ends, run
+from tests.support import making
+from tests.support.simulation import Device, Ends, run
 from worker.scheduling.cost_model import Load
 from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
     from worker.scheduling.policy import OnOverload
 
 CANDIDATES, TOKENS = (10, 40), (40, 129)  # from and to, evenly

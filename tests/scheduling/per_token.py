@@ -9,7 +9,7 @@ from worker.scheduling.limits import BatchLimits
 from worker.scheduling.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 # One second a token, and nothing else, so that times can be read off.
 PER_TOKEN = CostModel(CostOptions(), [(Load(tokens, 0), float(tokens)) for tokens in (1, 10, 100)])

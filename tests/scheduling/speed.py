@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests import making
+from tests.support import making
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.limits import BatchLimits
 from worker.scheduling.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
     from worker.scheduling.policy import OnOverload
 
 # An H200 with a MiniLM-L6 (docs/gpu.md), in seconds; and what a batch takes there at most, in tokens.

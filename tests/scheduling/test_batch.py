@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from tests import making
-from worker.jobs import Slice
+from tests.support import making
+from worker.flow.job import Slice
 from worker.scheduling.batch import Batch, lengths_of, probe
 from worker.scheduling.cost_model import Terms
 from worker.scheduling.deadline_queue import QueuedJob

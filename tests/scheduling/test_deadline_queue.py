@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from tests import making
-from worker.ledger import Ledger
+from tests.support import making
+from worker.offsets.tracker import Ledger
 from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 
 def _put(queue: DeadlineQueue, job: Job, due_s: float, priority: float = 0) -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests import making
-from tests.simulation import Device, run
+from tests.support import making
+from tests.support.simulation import Device, run
 from worker.scheduling.cost_model import Load
 from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 DEVICE = Device()
 BATCH = Load(16_384, 16_384 * 85)

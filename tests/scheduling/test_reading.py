@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import making
 from tests.scheduling.per_token import scheduler_of
+from tests.support import making
 
 if TYPE_CHECKING:
     from worker.scheduling.scheduler import Scheduler

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests import making
 from tests.scheduling.per_token import PER_TOKEN, scheduler_of
-from worker.jobs import Slice
-from worker.ledger import Ledger
+from tests.support import making
+from worker.flow.job import Slice
+from worker.offsets.tracker import Ledger
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.limits import BatchLimits, degrades, token_budget
 from worker.scheduling.scheduler import Dispatch, Scheduler
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 
 def _dispatch(batch: list[tuple[Job, int, int]], reason: str, passed: list[Job]) -> Dispatch:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests import making
 from tests.scheduling.per_token import scheduler_of
+from tests.support import making
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 Events = st.lists(
     st.tuples(st.lists(st.integers(1, 60), min_size=1, max_size=20), st.integers(0, 300), st.integers(0, 2)),

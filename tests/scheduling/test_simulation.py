@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation import Device, run, traffic
+from tests.support.simulation import Device, run, traffic
 from worker.scheduling.limits import BatchLimits
 
 DEVICE = Device()

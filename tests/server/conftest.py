@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 
-from worker.metrics import Metrics
+from worker.observe.metrics import Metrics
 from worker.server import Health, HttpServer, ServerOptions
 
 if TYPE_CHECKING:

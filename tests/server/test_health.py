@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.pipeline import Pulse
+from worker.flow.stage_threads import Pulse
 from worker.server import Awaited
 
 if TYPE_CHECKING:

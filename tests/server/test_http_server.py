@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.conftest import Server
 from worker.exits import Exit, StopError
-from worker.jobs import ModelName, Partition
-from worker.metrics import Metrics
-from worker.pipeline import Pulse
+from worker.flow.job import ModelName, Partition
+from worker.flow.stage_threads import Pulse
+from worker.observe.metrics import Metrics
 from worker.server import HttpServer, ServerOptions
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import NormalizedString
 
-from tests import making
-from worker.channel import Channel
+from tests.support import making
 from worker.dead_letters import REASONS
 from worker.delivery import AtLeastOnce, Ending
-from worker.events import Decoder, EventOptions
-from worker.jobs import Job, ModelName, Pairs, Slice
+from worker.events.codec import Decoder, EventOptions
+from worker.flow.channel import Channel
+from worker.flow.job import Job, ModelName, Pairs, Slice
+from worker.flow.stage_threads import Pulse
 from worker.kafka_io import KafkaOptions, RecordTooLarge
-from worker.metrics import Metrics
-from worker.model.token_cache import TokenCache
-from worker.pipeline import Pulse
+from worker.model.tokenization.token_cache import TokenCache
+from worker.observe.metrics import Metrics
 from worker.scheduling.cost_model import CostModel, CostOptions, Load, packed_load
 from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.limits import BatchLimits

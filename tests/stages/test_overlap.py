@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests import making
-from worker.channel import Channel, EndOfChannelError
+from tests.support import making
 from worker.dead_letters import REASONS
-from worker.metrics import Metrics
-from worker.pipeline import Pulse
+from worker.flow.channel import Channel, EndOfChannelError
+from worker.flow.stage_threads import Pulse
+from worker.observe.metrics import Metrics
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.limits import BatchLimits
@@ -22,7 +22,7 @@ from worker.stages import Score, score
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from worker.jobs import Job, Slice
+    from worker.flow.job import Job, Slice
 
 PER_TOKEN_S = 1e-5
 BATCH_TOKENS = 4_000

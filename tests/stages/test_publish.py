@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import making
 from tests.stages.line import Beats, Broker, Model, publish
-from worker.channel import Channel
+from tests.support import making
 from worker.dead_letters import REASONS, read
 from worker.delivery import AtLeastOnce, Ending
 from worker.exits import Exit, StopError
-from worker.jobs import Job, Record
+from worker.flow.channel import Channel
+from worker.flow.job import Job, Record
 from worker.kafka_io import KafkaOptions
-from worker.ledger import Ledger
-from worker.metrics import Metrics
+from worker.observe.metrics import Metrics
+from worker.offsets.tracker import Ledger
 from worker.stages import Publish
 
 

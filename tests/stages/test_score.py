@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests import making
-from worker.channel import Channel
+from tests.support import making
 from worker.dead_letters import REASONS
-from worker.ledger import Ledger
-from worker.metrics import Metrics
+from worker.flow.channel import Channel
 from worker.model.score_cache import ScoreCache
+from worker.observe.metrics import Metrics
+from worker.offsets.tracker import Ledger
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.limits import BatchLimits
@@ -21,7 +21,7 @@ from worker.scheduling.scheduler import Scheduler
 from worker.stages import Score
 
 if TYPE_CHECKING:
-    from worker.jobs import Job, Slice
+    from worker.flow.job import Job, Slice
 
 from tests.stages.line import Beats, Flight, Model, an_event, raw, score, tokenize
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import making
+from tests.support import making
 from worker.dead_letters import REASONS, read
-from worker.events import Decoder
-from worker.jobs import Job, Record
-from worker.ledger import Ledger
+from worker.events.codec import Decoder
+from worker.flow.job import Job, Record
+from worker.offsets.tracker import Ledger
 from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
-    from worker.jobs import Request
+    from worker.flow.job import Request
     from worker.scheduling.policy import OnOverload
 
 from tests.stages.line import ENDS, SCORE_ALL, Broker, an_event, panic, publish, raw, tokenize

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from worker.jobs import Partition
-from worker.metrics import Metrics
+from worker.flow.job import Partition
+from worker.observe.metrics import Metrics
 from worker.status.history import SPAN_S, STEP_S, History
 
 

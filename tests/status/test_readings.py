@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.metrics import Metrics
+from worker.observe.metrics import Metrics
 from worker.status import Reading, Window, quantile
 from worker.status.readings import share
 

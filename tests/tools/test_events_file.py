@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.line import event
-from worker.events import EventOptions
+from worker.events.codec import EventOptions
 from worker.exits import Exit, StopError
 from worker.tools.events_file import read_events
 

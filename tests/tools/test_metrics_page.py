@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from worker.dead_letters import REASONS
-from worker.metrics import Metrics
+from worker.observe.metrics import Metrics
 from worker.tools.metrics_page import page, unit
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

@@ -11,7 +11,7 @@ from tests.integration.line import event
 from tests.tools.test_watch import DEAD_LETTER
 from worker.kafka_io import KafkaOptions, Producer
 from worker.tools.round_trips import Traffic
-from worker.tools.tail import Tail
+from worker.tools.topic_reader import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

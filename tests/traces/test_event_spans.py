@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.semconv._incubating.attributes import messaging_attributes
 from opentelemetry.semconv.attributes import error_attributes
 
-from tests import making
+from tests.support import making
 from worker.delivery import Outgoing
-from worker.jobs import Fault, Job
-from worker.ledger import Ledger
+from worker.flow.job import Fault, Job
+from worker.offsets.tracker import Ledger
 from worker.traces.traces import Traces
 
 if TYPE_CHECKING:

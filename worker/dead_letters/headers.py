@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from worker.contract import Contract, load_schema
+from worker.events.schema import Contract, load_schema
 from worker.exits import ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from worker.jobs import Headers
+    from worker.flow.job import Headers
 
 SentHeaders = list[tuple[str, bytes | None]]
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.corrupt_records import REASON as CORRUPT
+from worker.dead_letters.corrupt_records import REASON as CORRUPT
 from worker.dead_letters.headers import CONTRACT, ORIGIN, nulls, others, sent, texts_of, time_text
-from worker.jobs import Partition
+from worker.flow.job import Partition
 
 if TYPE_CHECKING:
     from worker.dead_letters.headers import SentHeaders
-    from worker.jobs import Record
+    from worker.flow.job import Record
 
 _VALUELESS = {"tombstone", CORRUPT}
 

@@ -6,13 +6,13 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.corrupt_records import REASON as CORRUPT
+from worker.dead_letters.corrupt_records import REASON as CORRUPT
 from worker.dead_letters.headers import ORIGIN, SCHEMA_VERSION, earlier_texts, nulls, others, sent, time_text
-from worker.events import REASONS as EVENT_REASONS
+from worker.events.codec import REASONS as EVENT_REASONS
 
 if TYPE_CHECKING:
     from worker.dead_letters.headers import SentHeaders
-    from worker.jobs import Fault, Job, Keep, ModelName, Record
+    from worker.flow.job import Fault, Job, Keep, ModelName, Record
 
 # The values of the label `reason` of rerank_dead_letters_total: a bad event, and what can go wrong with a good one.
 REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "defect")

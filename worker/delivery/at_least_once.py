@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from worker.delivery.outcomes import Ending
+from worker.delivery.delivery import Ending
 from worker.scheduling.latency import LatencyWindow
 
 if TYPE_CHECKING:
-    from worker.channel import Channel
-    from worker.delivery.outcomes import Outgoing
-    from worker.jobs import Job
+    from worker.delivery.delivery import Outgoing
+    from worker.flow.channel import Channel
+    from worker.flow.job import Job
     from worker.kafka_io import Producer
 
 

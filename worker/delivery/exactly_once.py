@@ -9,25 +9,25 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from worker.attempt import Attempt
-from worker.delivery.outcomes import Ending
+from worker.delivery.delivery import Ending
+from worker.delivery.transaction import Transaction
 from worker.exits import Exit, StopError
+from worker.flow.pending_since import Attempt
 from worker.kafka_io import TransactionFailed
 from worker.scheduling.latency import LatencyWindow
-from worker.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import Any
 
-    from worker.channel import Channel
+    from worker.delivery.delivery import Outgoing
     from worker.delivery.options import DeliveryOptions
-    from worker.delivery.outcomes import Outgoing
-    from worker.jobs import Job
+    from worker.flow.channel import Channel
+    from worker.flow.job import Job
+    from worker.flow.stage_threads import Pulse
     from worker.kafka_io import TransactionalProducer
-    from worker.metrics import Metrics
-    from worker.pipeline import Pulse
+    from worker.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

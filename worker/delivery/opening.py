@@ -11,12 +11,12 @@ from worker.delivery.exactly_once import ExactlyOnce
 from worker.kafka_io import Producer, TransactionalProducer, record_limits
 
 if TYPE_CHECKING:
-    from worker.channel import Channel
-    from worker.delivery.outcomes import Delivery, Ending
+    from worker.config.settings import Settings
+    from worker.delivery.delivery import Delivery, Ending
+    from worker.flow.channel import Channel
+    from worker.flow.stage_threads import Pulse
     from worker.kafka_io import Consumer
-    from worker.metrics import Metrics
-    from worker.pipeline import Pulse
-    from worker.settings import Settings
+    from worker.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

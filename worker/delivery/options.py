@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Gt, Le, MinLen
 from typing_extensions import Doc
 
+from worker.admission.key_order import by_key, by_nothing, by_partition
 from worker.kafka_io import IsolationLevel  # noqa: TC001 - the annotations of options are evaluated
-from worker.ordering import by_key, by_nothing, by_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from worker.jobs import Record
+    from worker.flow.job import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,13 @@
 from worker.kafka_io.compaction import check_compaction
 from worker.kafka_io.consumer import Consumer
 from worker.kafka_io.group_offsets import CommitRefused, PendingCommit
-from worker.kafka_io.jumps import Jump
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
+from worker.kafka_io.position_jumps import Jump
 from worker.kafka_io.producer import Producer
+from worker.kafka_io.producer_base import RecordTooLarge, record_limits
 from worker.kafka_io.rebalance import Rebalance
 from worker.kafka_io.topics import check_topics
-from worker.kafka_io.transactions import TransactionalProducer, TransactionFailed
-from worker.kafka_io.writer import RecordTooLarge, record_limits
+from worker.kafka_io.transactional_producer import TransactionalProducer, TransactionFailed
 
 __all__ = [
     "CommitRefused",

@@ -15,11 +15,11 @@ from kafka.net.compat import KafkaNetClient
 
 from worker.exits import Exit
 from worker.kafka_io.errors import connection_trouble
-from worker.kafka_io.interrupts import let_interrupts_through
+from worker.kafka_io.fixes.interrupts import let_interrupts_through
+from worker.kafka_io.fixes.log_noise import quiet_client
+from worker.kafka_io.fixes.sockets import close_sockets
 from worker.kafka_io.options import KafkaOptions
-from worker.kafka_io.quiet import quiet_client
 from worker.kafka_io.security import security_settings
-from worker.kafka_io.sockets import close_sockets
 
 T = TypeVar("T")
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Self
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
-from worker.jobs import Corrupt, Partition, Record
-from worker.kafka_io.absent_coordinator import read_without_coordinator
-from worker.kafka_io.beginnings import Beginnings
-from worker.kafka_io.corruption import Corruption, PollIsFullError
+from worker.flow.job import Corrupt, Partition, Record
 from worker.kafka_io.errors import running_trouble
+from worker.kafka_io.fixes.absent_coordinator import read_without_coordinator
+from worker.kafka_io.fixes.corruption import Corruption, PollIsFullError
+from worker.kafka_io.fixes.rejoin import Joins
+from worker.kafka_io.fixes.static_member import StaticMember
+from worker.kafka_io.fixes.while_joining import WhileJoining
 from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
-from worker.kafka_io.joins import Joins
-from worker.kafka_io.jumps import Jump, Jumps
+from worker.kafka_io.initial_offsets import Beginnings
+from worker.kafka_io.killed_members import MemberFile, dead_members, folder_of, remove_from_group
 from worker.kafka_io.membership import Membership
-from worker.kafka_io.past_ends import PastEnds
-from worker.kafka_io.places import Places
-from worker.kafka_io.predecessors import MemberFile, dead_members, folder_of, remove_from_group
+from worker.kafka_io.position_jumps import Jump, Jumps
+from worker.kafka_io.readable_since import PastEnds
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
-from worker.kafka_io.refusals import RefusedValue
-from worker.kafka_io.static_member import StaticMember
-from worker.kafka_io.while_joining import WhileJoining
+from worker.kafka_io.unpacking.refusals import RefusedValue
+from worker.kafka_io.watermarks import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from worker.kafka_io.group_offsets import PendingCommit
     from worker.kafka_io.options import IsolationLevel, KafkaOptions
-    from worker.lag import Place
+    from worker.offsets.lag import Place
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from kafka import errors as kafka_errors
 
 from worker.exits import Exit, StopError
+from worker.kafka_io.fixes.sockets import NO_HANDSHAKE
 from worker.kafka_io.options import KafkaOptions
-from worker.kafka_io.sockets import NO_HANDSHAKE
 
 _LOGIN = (
     kafka_errors.SaslAuthenticationFailedError,

@@ -14,7 +14,7 @@ from worker.kafka_io.errors import running_trouble
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from worker.jobs import Partition
+    from worker.flow.job import Partition
     from worker.kafka_io.options import KafkaOptions
 
 _COMMIT_WITHIN_S = 5.0
@@ -108,7 +108,7 @@ class GroupOffsets:
         """Send it, on the client's IO thread: nothing comes between the look at the place and the request.
 
         The place is None while a join is under way: the group takes it in the generation that the join will end
-        (worker.kafka_io.while_joining), or refuses it.
+        (worker.kafka_io.fixes.while_joining), or refuses it.
         """
         if self._coordinator.generation_if_stable() is not place:
             raise kafka_errors.RebalanceInProgressError("the member has another place in the group by now")

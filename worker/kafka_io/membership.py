@@ -10,8 +10,8 @@ from kafka.coordinator.base import MemberState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.kafka_io.joins import Joins
-    from worker.kafka_io.predecessors import MemberFile
+    from worker.kafka_io.fixes.rejoin import Joins
+    from worker.kafka_io.killed_members import MemberFile
 
 _SHORT_JOIN_S = 0.5  # most joins are over before: a transaction had better wait for their end
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kafka import errors as kafka_errors
 
-from worker.kafka_io.writer import RecordTooLarge, Writer, record_limits
+from worker.kafka_io.producer_base import RecordTooLarge, Writer, record_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

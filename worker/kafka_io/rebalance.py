@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from kafka import AsyncConsumerRebalanceListener
 
-from worker.jobs import Partition
+from worker.flow.job import Partition
 
 Kind = Literal["assigned", "revoked", "lost"]
 Offsets = dict[Partition, int]

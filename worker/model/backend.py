@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from worker.model.device import Placement
+    from worker.model.loading.device import Placement
     from worker.model.rows import Rows
     from worker.scheduling.cost_model import Load
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worker.exits import Exit, StopError
-from worker.model.activation import find_activation
-from worker.model.backends import load_backend, plan
+from worker.model.choose_backend import load_backend, plan
+from worker.model.loading.activation import find_activation
+from worker.model.loading.source import find_source, refuse
+from worker.model.loading.weights import load_config
 from worker.model.rows import rows_of
 from worker.model.score_cache import ScoreCache
-from worker.model.source import find_source, refuse
-from worker.model.token_cache import TokenCache
-from worker.model.tokenizer import PairTokenizer, load_tokenizer
-from worker.model.tokens import PairEncoder
+from worker.model.tokenization.pair_encoder import PairEncoder
+from worker.model.tokenization.token_cache import TokenCache
+from worker.model.tokenization.tokenizer import PairTokenizer, load_tokenizer
 from worker.model.warm_up import BatchTime, thread_rows, warm_rows
-from worker.model.weights import load_config
 
 if TYPE_CHECKING:
-    from worker.jobs import ModelName, Slice
+    from worker.flow.job import ModelName, Slice
     from worker.model.backend import Backend, Work
-    from worker.model.device import Placement
+    from worker.model.loading.device import Placement
     from worker.model.options import ModelOptions, Truncation
     from worker.model.rows import Rows
     from worker.scheduling.cost_model import Load

@@ -12,7 +12,7 @@ from worker.scheduling.cost_model import Load, packed_load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from worker.jobs import Slice
+    from worker.flow.job import Slice
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.model.repeats import bytes_of
+from worker.model.tokenization.duplicate_pairs import bytes_of
 
 if TYPE_CHECKING:
-    from worker.jobs import Job, ModelName
+    from worker.flow.job import Job, ModelName
 
 # The dictionary's entry with its two links, a key of 16 bytes with its header, and a float.
 ENTRY_BYTES = 200

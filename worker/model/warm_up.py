@@ -9,8 +9,8 @@ import numpy as np
 from worker.model.rows import Rows
 
 if TYPE_CHECKING:
-    from worker.jobs import Pairs
-    from worker.model.tokens import PairEncoder
+    from worker.flow.job import Pairs
+    from worker.model.tokenization.pair_encoder import PairEncoder
     from worker.scheduling.cost_model import Load
 
 # The shapes of a warm-up: short titles up to long pairs, alone and in groups of at most as many tokens as one forward

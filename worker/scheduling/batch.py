@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.jobs import Slice
+from worker.flow.job import Slice
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
     from worker.scheduling.cost_model import Terms
     from worker.scheduling.deadline_queue import QueuedJob
 

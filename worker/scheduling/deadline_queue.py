@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 # What is known of each list, as rows of one table: choosing a batch looks at all that waits, and must not touch an
 # object for each. `tokens` and `squares` are the load of all candidates, `done_…` of what was taken, `least_…` of the

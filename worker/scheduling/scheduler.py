@@ -19,7 +19,7 @@ from worker.scheduling.policy import OVERLOADED, Choice, Policy, Waiting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.jobs import Job, Slice
+    from worker.flow.job import Job, Slice
     from worker.scheduling.cost_model import CostModel
     from worker.scheduling.limits import BatchLimits
 

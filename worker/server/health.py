@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.pipeline import Pulse
+    from worker.flow.stage_threads import Pulse
 
 State = Literal["starting", "ready", "not ready", "draining"]
 

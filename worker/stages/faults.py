@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from worker.jobs import Fault
+from worker.flow.job import Fault
 
 if TYPE_CHECKING:
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 log = logging.getLogger(__name__)
 

@@ -7,25 +7,25 @@ import time
 from typing import TYPE_CHECKING
 
 from worker import __version__
-from worker.channel import EndOfChannelError
+from worker.admission.key_order import Order
 from worker.dead_letters import dead_letter
 from worker.delivery import Outgoing
-from worker.events import encode_result
+from worker.events.codec import encode_result
+from worker.events.ranking import displacement, rank
 from worker.exits import ENDS, Exit, StopError
-from worker.jobs import Fault, Job
+from worker.flow.channel import EndOfChannelError
+from worker.flow.job import Fault, Job
 from worker.kafka_io import KafkaOptions, RecordTooLarge
-from worker.metrics import PLACES
-from worker.ordering import Order
-from worker.ranking import displacement, rank
+from worker.observe.metrics import PLACES
 from worker.stages.faults import defect, where
 
 if TYPE_CHECKING:
-    from worker.channel import Channel
     from worker.delivery import Delivery
-    from worker.metrics import Metrics
+    from worker.events.ranking import Ranking
+    from worker.flow.channel import Channel
+    from worker.flow.stage_threads import Pulse
     from worker.model.cross_encoder import CrossEncoder
-    from worker.pipeline import Pulse
-    from worker.ranking import Ranking
+    from worker.observe.metrics import Metrics
     from worker.traces.traces import Traces
 
 log = logging.getLogger(__name__)

@@ -7,15 +7,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.channel import EndOfChannelError
-from worker.jobs import Fault, Job, Slice
+from worker.flow.channel import EndOfChannelError
+from worker.flow.job import Fault, Job, Slice
 from worker.stages.faults import where
 
 if TYPE_CHECKING:
-    from worker.channel import Channel
-    from worker.metrics import Metrics
+    from worker.flow.channel import Channel
+    from worker.flow.stage_threads import Pulse
     from worker.model.cross_encoder import CrossEncoder, Flight
-    from worker.pipeline import Pulse
+    from worker.observe.metrics import Metrics
     from worker.scheduling.cost_model import CostModel, Load
     from worker.scheduling.latency import LatencyWindow
     from worker.scheduling.scheduler import Scheduler

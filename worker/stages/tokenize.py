@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Gt
 from typing_extensions import Doc
 
-from worker.corrupt_records import fault as corrupt_fault
-from worker.events import Decoder, InvalidEvent
+from worker.dead_letters.corrupt_records import fault as corrupt_fault
+from worker.events.codec import Decoder, InvalidEvent
 from worker.exits import ENDS
-from worker.jobs import Fault, Job
-from worker.model.repeats import without_repeats
+from worker.flow.job import Fault, Job
+from worker.model.tokenization.duplicate_pairs import without_repeats
 from worker.scheduling.limits import NO_TIME, degrades
 from worker.stages.faults import defect, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from worker.channel import Channel
-    from worker.jobs import Request
+    from worker.flow.channel import Channel
+    from worker.flow.job import Request
     from worker.model.score_cache import ScoreCache
-    from worker.model.tokens import PairEncoder
+    from worker.model.tokenization.pair_encoder import PairEncoder
     from worker.scheduling.limits import BatchLimits
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.events import Decoder, InvalidEvent
+from worker.events.codec import Decoder, InvalidEvent
 from worker.exits import Exit, StopError
-from worker.jobs import Partition, Record, Request
-from worker.printable import printable
+from worker.flow.job import Partition, Record, Request
+from worker.terminal.printable import printable
 
 if TYPE_CHECKING:
-    from worker.events import EventOptions
+    from worker.events.codec import EventOptions
 
 _MOST_NAMED = 20  # bad lines in the error
 

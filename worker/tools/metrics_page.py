@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.dead_letters import REASONS
-from worker.jobs import ModelName, Partition
-from worker.metrics import Metrics
+from worker.flow.job import ModelName, Partition
+from worker.observe.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PAGE = """# Metrics
 
-`make docs` writes this page from [worker/metrics.py](../worker/metrics.py). The worker serves them at `/metrics` on
+`make docs` writes this page from [worker/observe/metrics.py](../worker/observe/metrics.py). The worker serves them at `/metrics` on
 `--http-port` (9464), as text or as OpenMetrics, whichever the scraper asks for; `promtool check metrics` finds nothing
 to say about them. Besides these there are the `process_…` and `python_…` of the Python client.
 

@@ -16,7 +16,7 @@ from worker.tools.screen import Screen
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.settings import Settings
+    from worker.config.settings import Settings
     from worker.tools.events_file import Event
 
 _FLUSH_S = 30.0

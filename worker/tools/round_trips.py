@@ -14,9 +14,9 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from worker.jobs import Record
+    from worker.flow.job import Record
     from worker.kafka_io import KafkaOptions, Producer
-    from worker.tools.tail import Tail
+    from worker.tools.topic_reader import Tail
 
 Event = dict[str, Any]
 

@@ -7,8 +7,8 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from worker.printable import printable, printable_json
-from worker.stand_ins import let_stand_in
+from worker.terminal.encoding import let_stand_in
+from worker.terminal.printable import printable, printable_json
 
 
 class Screen(Console):

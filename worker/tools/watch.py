@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from worker import dead_letters
-from worker.contract import Contract, can_be_written, load_schema
+from worker.events.schema import Contract, can_be_written, load_schema
 from worker.kafka_io import check_topics
-from worker.tools.lists import heading, ranked
+from worker.tools.ranked_table import heading, ranked
 from worker.tools.screen import Screen, complain, plain, write_json
-from worker.tools.tail import Tail
+from worker.tools.topic_reader import Tail
 
 if TYPE_CHECKING:
-    from worker.jobs import Record
-    from worker.settings import Settings
+    from worker.config.settings import Settings
+    from worker.flow.job import Record
 
 Format = Literal["table", "json"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
     from worker.delivery import Outgoing
-    from worker.jobs import Fault, Job
+    from worker.flow.job import Fault, Job
 
 # The stages whose faults show in a span of their own; those of others show in the event's.
 _TOKENIZE, _SCORE = ("decode", "tokenize"), ("score",)

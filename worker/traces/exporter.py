@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from worker.logs import Sparse
+from worker.observe.logs import Sparse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from worker.delivery import Outgoing
-    from worker.jobs import Job
+    from worker.flow.job import Job
 
 
 class Traces:

@@ -9,7 +9,7 @@ import pytest
 from worker.tools.bench.budget_report import tell
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.report import Report
-from worker.tools.bench.verdicts import Tally
+from worker.tools.bench.result_checks import Tally
 
 RATIO = "budget.poisson.load_120.vs_fifo"
 

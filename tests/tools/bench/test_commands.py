@@ -11,7 +11,7 @@ from worker.cli import execute
 from worker.exits import Exit
 
 if TYPE_CHECKING:
-    from worker.settings import Settings
+    from worker.config.settings import Settings
 
 
 def settings_of(monkeypatch: pytest.MonkeyPatch, command: str, *words: str) -> Settings:

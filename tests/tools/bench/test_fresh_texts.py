@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.making import record
-from worker.events import Decoder, EventOptions
+from tests.support.making import record
+from worker.events.codec import Decoder, EventOptions
 from worker.exits import StopError
 from worker.tools.bench.fresh_texts import FreshTexts
 from worker.tools.bench.requests import RequestMaker

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from worker.events import EventOptions
+from worker.events.codec import EventOptions
 from worker.exits import StopError
 from worker.tools.bench.host_events import plan
 from worker.tools.bench.host_options import HostOptions

@@ -27,8 +27,8 @@ from worker.tools.bench.environment import Environment
 from worker.tools.bench.host_run import Window
 from worker.tools.bench.rate_search import Found, Trial
 from worker.tools.bench.report import Report
+from worker.tools.bench.result_checks import Tally
 from worker.tools.bench.traffic import Published
-from worker.tools.bench.verdicts import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from worker.exits import StopError
 from worker.kafka_io import KafkaOptions, Producer
 from worker.tools.bench.open_loop import Planned, fly
 from worker.tools.bench.post import Post
-from worker.tools.tail import Tail
+from worker.tools.topic_reader import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

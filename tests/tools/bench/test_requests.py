@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.making import record
-from worker.events import Decoder, EventOptions
+from tests.support.making import record
+from worker.events.codec import Decoder, EventOptions
 from worker.tools.bench.requests import AMPLE_MS, InTurn, RequestMaker
 from worker.tools.bench.workload import Workload
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
+from worker.config.settings import load
 from worker.kafka_io import KafkaOptions
-from worker.settings import load
 from worker.tools.bench import served as module
 from worker.tools.bench.served import flags_of, served
 

@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.tools.bench.conftest import named
 from tests.tools.bench.names import undocumented
+from worker.config.settings import load
 from worker.model.cross_encoder import load_model
 from worker.model.options import ModelOptions
 from worker.model.random_model import SHAPES, Shape, save_random
-from worker.settings import load
 from worker.tools.bench.scorer_options import ScorerOptions
 from worker.tools.bench.shapes import bench_shapes
 from worker.tools.bench.shapes_work import LENGTHS, make_work

@@ -10,11 +10,11 @@ import pytest
 from pyarrow import parquet
 from tokenizers import Tokenizer
 
-from worker.events import Decoder, EventOptions
+from worker.events.codec import Decoder, EventOptions
 from worker.exits import Exit, StopError
-from worker.jobs import Partition, Record
+from worker.flow.job import Partition, Record
 from worker.tools.bench.workload import load_workload, synthetic
-from worker.tools.demo_place import MODEL
+from worker.tools.demo.place import MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.line import Line, event
 from tests.tools.conftest import command, environment, rerank_worker
 from worker.exits import Exit
-from worker.tools.children import free_port
+from worker.tools.local.children import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """A job that no broker has sent."""
 
-from worker.jobs import Job, Partition, Record
-from worker.ledger import Ledger
+from worker.flow.job import Job, Partition, Record
+from worker.offsets.tracker import Ledger
 
 
 def bare_job() -> Job:

@@ -17,14 +17,14 @@ from kafka.errors import KafkaError
 from worker.exits import StopError
 from worker.kafka_io import check_topics
 from worker.kafka_io.connect import connect
-from worker.printable import printable
-from worker.tools.brokers import ApacheKafka, EmbeddedBroker
+from worker.terminal.printable import printable
+from worker.tools.local.brokers import ApacheKafka, EmbeddedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from worker.kafka_io import KafkaOptions
-    from worker.tools.brokers import Broker
+    from worker.tools.local.brokers import Broker
 
 # The value of --bootstrap-servers where a bench starts a broker by itself: what its help shows as the default. It must
 # read as an address.

@@ -26,7 +26,7 @@ from worker.tools.bench.workload_file import Least
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from worker.settings import Settings
+    from worker.config.settings import Settings
     from worker.tools.bench.broker import BenchBroker
     from worker.tools.bench.budget_options import BudgetOptions
     from worker.tools.bench.budget_report import Tallies

@@ -12,7 +12,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from worker.tools.bench.verdicts import Tally, together
+from worker.tools.bench.result_checks import Tally, together
 
 if TYPE_CHECKING:
     from worker.tools.bench.report import Report

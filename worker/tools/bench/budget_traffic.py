@@ -12,7 +12,7 @@ from worker.tools.bench.cpu_time import machine_seconds, named_thread_seconds
 from worker.tools.bench.mix import Mix
 from worker.tools.bench.open_loop import fly
 from worker.tools.bench.requests import AMPLE_MS, InTurn, RequestMaker
-from worker.tools.bench.verdicts import Tally, tally
+from worker.tools.bench.result_checks import Tally, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

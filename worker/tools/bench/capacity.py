@@ -26,7 +26,7 @@ from worker.tools.bench.workload import load_workload
 from worker.tools.bench.workload_file import Least
 
 if TYPE_CHECKING:
-    from worker.settings import Settings
+    from worker.config.settings import Settings
     from worker.tools.bench.capacity_options import CapacityOptions
     from worker.tools.bench.contenders import Contender
     from worker.tools.bench.progress import Advance

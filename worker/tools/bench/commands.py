@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from worker.flags import takes
-from worker.settings import Settings  # noqa: TC001 - typer evaluates the annotations
+from worker.config.settings import Settings  # noqa: TC001 - typer evaluates the annotations
+from worker.config.typer_flags import takes
 from worker.tools.bench.broker import OWN, OWN_TOPICS
 from worker.tools.bench.budget_options import BudgetOptions
 from worker.tools.bench.capacity_options import CapacityOptions
@@ -14,7 +14,7 @@ from worker.tools.bench.host_options import HostOptions
 from worker.tools.bench.scorer_options import ScorerOptions
 from worker.tools.bench.stopping import stoppable
 from worker.tools.bench.stream_options import StreamOptions
-from worker.tools.demo_place import MODEL
+from worker.tools.demo.place import MODEL
 
 bench = typer.Typer(name="bench", help="Measure the worker and its parts on this machine.", no_args_is_help=True)
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from worker.settings import Settings
+    from worker.config.settings import Settings
     from worker.tools.bench.broker import BenchBroker
     from worker.tools.bench.saturation import Request
-    from worker.tools.live_worker import LiveWorker
+    from worker.tools.local.live_worker import LiveWorker
 
 FIFO = {"schedule": "fifo", "on_overload": "score"}
 

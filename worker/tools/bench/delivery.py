@@ -26,8 +26,8 @@ from worker.tools.bench.workload_file import Least
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from worker.config.settings import Settings
     from worker.kafka_io import KafkaOptions
-    from worker.settings import Settings
     from worker.tools.bench.broker import BenchBroker
     from worker.tools.bench.contenders import Contender
     from worker.tools.bench.delivery_options import DeliveryBenchOptions

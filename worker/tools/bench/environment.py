@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worker import __version__
-from worker.model.device import cpu_flags, describe
+from worker.model.loading.device import cpu_flags, describe
 
 if TYPE_CHECKING:
     from worker.model.cross_encoder import CrossEncoder

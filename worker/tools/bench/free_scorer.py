@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.model.activation import find_activation
 from worker.model.backend import Scored
 from worker.model.cross_encoder import CrossEncoder
-from worker.model.device import Placement
-from worker.model.source import find_source
-from worker.model.token_cache import TokenCache
-from worker.model.tokenizer import load_tokenizer
+from worker.model.loading.activation import find_activation
+from worker.model.loading.device import Placement
+from worker.model.loading.source import find_source
+from worker.model.tokenization.token_cache import TokenCache
+from worker.model.tokenization.tokenizer import load_tokenizer
 from worker.scheduling.cost_model import Load, packed_load
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from worker.events import EventOptions
+    from worker.events.codec import EventOptions
     from worker.tools.bench.workload_file import Least, Pair
 
 

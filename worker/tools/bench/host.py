@@ -21,7 +21,7 @@ from worker.tools.bench.report import Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.settings import Settings
+    from worker.config.settings import Settings
     from worker.tools.bench.host_events import Scenario
     from worker.tools.bench.host_options import HostOptions
     from worker.tools.bench.host_run import Window

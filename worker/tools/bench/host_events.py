@@ -10,7 +10,7 @@ from worker.tools.bench.workload import load_workload
 from worker.tools.bench.workload_file import Least
 
 if TYPE_CHECKING:
-    from worker.events import EventOptions
+    from worker.events.codec import EventOptions
     from worker.kafka_io import KafkaOptions
     from worker.tools.bench.host_options import HostOptions
     from worker.tools.bench.traffic import Published

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from worker.app import serve
+from worker.app.app import serve
 from worker.dead_letters import REASONS
 from worker.exits import Exit, StopError
-from worker.metrics import Metrics
+from worker.observe.metrics import Metrics
 from worker.scheduling.cost_model import CostModel
 from worker.server import Health
 from worker.tools.bench.cpu_time import process_seconds, thread_seconds
@@ -17,8 +17,8 @@ from worker.tools.bench.cpu_time import process_seconds, thread_seconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.config.settings import Settings
     from worker.model.cross_encoder import CrossEncoder
-    from worker.settings import Settings
 
 _LOOK_S = 0.02
 _PATIENCE_S = 30.0  # without any result

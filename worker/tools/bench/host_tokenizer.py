@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from worker.model.tokenizer import PairTokenizer
+    from worker.model.tokenization.tokenizer import PairTokenizer
     from worker.tools.bench.host_events import List
 
 

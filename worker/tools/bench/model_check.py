@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.model.activation import find_activation
-from worker.model.source import find_source
-from worker.model.weights import load_config
+from worker.model.loading.activation import find_activation
+from worker.model.loading.source import find_source
+from worker.model.loading.weights import load_config
 
 if TYPE_CHECKING:
     from worker.model.options import ModelOptions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from worker import dead_letters
-from worker.tools.bench.verdicts import Flown
+from worker.tools.bench.result_checks import Flown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

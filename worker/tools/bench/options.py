@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt
 from typing_extensions import Doc
 
+from worker.config.settings import Settings
 from worker.exits import Exit, StopError
-from worker.settings import Settings
 from worker.tools.bench.plot import require_matplotlib
 
 

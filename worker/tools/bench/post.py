@@ -10,12 +10,12 @@ from kafka.errors import KafkaError
 
 from worker.exits import Exit, StopError
 from worker.kafka_io.connect import connect
-from worker.tools.tail import Tail
+from worker.tools.topic_reader import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from worker.jobs import Record
+    from worker.flow.job import Record
     from worker.kafka_io import KafkaOptions
 
 _FLUSH_S = 30.0

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from worker.printable import printable
+from worker.terminal.printable import printable
 from worker.tools.screen import Screen, plain
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from worker.exits import Exit, StopError
-from worker.tools.children import Child
+from worker.tools.local.children import Child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.jobs import Record
+    from worker.flow.job import Record
     from worker.tools.bench.post import Post
-    from worker.tools.children import Child
+    from worker.tools.local.children import Child
 
 _PATIENCE_S = 60.0
 _START_WITHIN_S = 120.0

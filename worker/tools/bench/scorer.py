@@ -8,7 +8,7 @@ import time
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.jobs import Slice
+from worker.flow.job import Slice
 from worker.model.cross_encoder import load_model
 from worker.scheduling.limits import token_budget
 from worker.tools.bench.bare_job import bare_job
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from worker.config.settings import Settings
     from worker.model.cross_encoder import CrossEncoder, Flight
-    from worker.settings import Settings
     from worker.tools.bench.peers import Peer
     from worker.tools.bench.scorer_options import ScorerOptions
     from worker.tools.bench.workload_file import Pair

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from worker.tools.children import free_port
-from worker.tools.live_worker import LiveWorker
+from worker.tools.local.children import free_port
+from worker.tools.local.live_worker import LiveWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from worker.config.settings import Settings
     from worker.kafka_io import KafkaOptions
-    from worker.settings import Settings
 
 _GRACE_S = 5.0
 

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from worker.jobs import Slice
+from worker.flow.job import Slice
 from worker.model.cross_encoder import load_model
-from worker.model.device import describe, open_cuda, place
-from worker.model.matrix_rate import matrix_rate
+from worker.model.loading.device import describe, open_cuda, place
 from worker.model.random_model import SHAPES, WORDS, Shape, save_random
+from worker.model.torch.matrix_rate import matrix_rate
 from worker.tools.bench.bare_job import bare_job
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.peers import open_sentence_transformers
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from worker.config.settings import Settings
     from worker.model.cross_encoder import CrossEncoder
     from worker.model.options import Dtype
-    from worker.settings import Settings
     from worker.tools.bench.progress import Advance
     from worker.tools.bench.scorer_options import ScorerOptions
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from worker.jobs import Job, Slice
+from worker.flow.job import Job, Slice
 from worker.model.random_model import SPECIAL_TOKENS, WORDS
 from worker.tools.bench.bare_job import bare_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from worker.model.tokens import PairEncoder
+    from worker.model.tokenization.pair_encoder import PairEncoder
 
 BATCH_TOKENS = {"cpu": 1_024, "cuda": 32_768}
 _QUERY = 4  # words of a query

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from worker.config.settings import Settings
     from worker.kafka_io import KafkaOptions
     from worker.model.cross_encoder import CrossEncoder
     from worker.model.options import Dtype
-    from worker.settings import Settings
     from worker.tools.bench.broker import BenchBroker
     from worker.tools.bench.saturation import Consuming, Request
     from worker.tools.bench.stream_options import StreamOptions

@@ -16,7 +16,7 @@ from worker.tools.bench.workload_file import read_pairs, read_texts_once
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.events import EventOptions
+    from worker.events.codec import EventOptions
     from worker.tools.bench.workload_file import Least, Pair
 
 QUERIES = Path(__file__).parent.parent.parent / "demo" / "queries.jsonl"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from worker.events import Decoder, InvalidEvent
+from worker.events.codec import Decoder, InvalidEvent
 from worker.exits import Exit, StopError
-from worker.jobs import Partition, Record
+from worker.flow.job import Partition, Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from worker.events import EventOptions
+    from worker.events.codec import EventOptions
 
 # A query and a product's text.
 Pair = tuple[str, str]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.printable import printable
 from worker.status import Reading, Window
-from worker.tools.live_worker import read_page
+from worker.terminal.printable import printable
+from worker.tools.local.live_worker import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,94 @@
+"""Stage threads: none dies unnoticed."""
+
+import threading
+
+import pytest
+
+from worker.flow.channel import Channel, EndOfChannelError
+from worker.flow.stage_threads import Pipeline, Pulse, Stage, StageDiedError
+
+
+def _double(inbox: Channel[int], outbox: Channel[int]) -> None:
+    for number in inbox:
+        outbox.put(2 * number)
+
+
+def test_items_flow_through_the_stages_and_the_end_follows_them() -> None:
+    first, second, third = Channel[int](), Channel[int](), Channel[int]()
+    pipeline = Pipeline(
+        [
+            Stage("double", lambda: _double(first, second), (second,), threads=3),
+            Stage("again", lambda: _double(second, third), (third,)),
+        ]
+    )
+    pipeline.start()
+    for number in range(100):
+        first.put(number)
+    pipeline.check()
+    first.close()
+    assert pipeline.join(10)
+    assert sorted(third) == [4 * number for number in range(100)]
+    pipeline.check(ending=True)
+
+
+def test_what_a_stage_died_of_is_raised_by_the_check() -> None:
+    outbox: Channel[int] = Channel()
+    pipeline = Pipeline([Stage("divide", lambda: outbox.put(1 // 0), (outbox,))])
+    pipeline.start()
+    assert pipeline.join(10)
+    with pytest.raises(StageDiedError, match="the divide stage died: ZeroDivisionError"):
+        pipeline.check(ending=True)
+    with pytest.raises(EndOfChannelError):  # what comes after it ends too, and does not wait for ever
+        outbox.take(10)
+
+
+def test_a_stage_that_ends_before_its_work_does_is_an_error() -> None:
+    pipeline = Pipeline([Stage("idle", lambda: None)])
+    pipeline.start()
+    assert pipeline.join(10)
+    with pytest.raises(StageDiedError, match="the idle stage ended before its work did"):
+        pipeline.check()
+    pipeline.check(ending=True)
+
+
+def test_a_join_says_when_a_thread_did_not_end() -> None:
+    release = threading.Event()
+
+    def body() -> None:
+        release.wait(60)
+
+    pipeline = Pipeline([Stage("stuck", body)])
+    pipeline.start()
+    assert not pipeline.join(0.01)
+    release.set()
+    assert pipeline.join(10)
+
+
+def test_the_age_of_a_pulse_starts_again_at_a_beat() -> None:
+    pulse = Pulse()
+    first = pulse.age_s()
+    assert pulse.age_s() >= first >= 0
+    pulse.beat()
+    assert pulse.age_s() >= 0
+
+
+def test_a_pulse_does_not_age_while_what_it_allowed_for_may_last() -> None:
+    pulse = Pulse()
+    pulse.beat(60)
+    assert pulse.age_s() == 0
+    pulse.beat(-60)
+    assert pulse.age_s() >= 60
+
+
+def test_the_pulse_of_a_stage_that_has_ended_does_not_age() -> None:
+    pulses = Pulse(), Pulse()
+
+    def die() -> None:
+        raise ValueError
+
+    pipeline = Pipeline([Stage("idle", lambda: None, pulse=pulses[0]), Stage("dying", die, pulse=pulses[1])])
+    for pulse in pulses:
+        pulse.beat(-60)
+    pipeline.start()
+    assert pipeline.join(10)
+    assert [pulse.age_s() for pulse in pulses] == [0, 0]

@@ -1,0 +1,65 @@
+"""The events inside the worker: what is written down of each when it comes in, and struck out when it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.flow.job import Job
+
+if TYPE_CHECKING:
+    from worker.admission.dead_letter_guard import DeadLetterGuard
+    from worker.admission.in_flight_limit import Door
+    from worker.admission.key_order import Predecessors
+    from worker.flow.job import Record
+    from worker.offsets.tracker import Ledger
+
+_HEADER_BYTES = 150  # what a header takes beside its name and value; it may have next to nothing of those
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """The four books in which each event inside the worker stands, from its admission to its end, in all or in none.
+
+    The ledger has its offset, the door its size, the guard its turn to be judged, the predecessors its place in line.
+    """
+
+    ledger: Ledger
+    door: Door
+    guard: DeadLetterGuard
+    predecessors: Predecessors
+
+    def admit(self, record: Record, now_s: float, clock_offset_s: float) -> Job | None:
+        """Take in a record; `clock_offset_s` is how far the wall clock is ahead of the monotonic one.
+
+        None where its partition was given up after it was fetched: the partition's next owner reads it.
+        """
+        created_s = now_s
+        if record.timestamp_ms > 0:
+            # A producer's clock may be ahead of this one: an event is never younger than its receipt.
+            created_s = min(now_s, record.timestamp_ms / 1000 - clock_offset_s)
+        ticket = self.ledger.open(record.partition, record.offset, record.next_offset, created_s)
+        if ticket is None:
+            return None
+        job = Job(record, ticket, received_s=now_s, created_s=created_s)
+        job.charge = self.door.admit(_size_bytes(record))
+        self.guard.received(ticket)
+        self.predecessors.link(job)
+        return job
+
+    def end(self, job: Job, *, committed: bool) -> bool:
+        """Let an event out; return whether it is to be read again here.
+
+        That is so where its transaction was given up, and its partition is still this worker's. `committed` says that
+        its offset was committed together with its outcome.
+        """
+        self.ledger.settle(job.ticket, done=not job.dropped, committed=committed)
+        self.guard.ended(job.ticket, job.fault.reason if job.fault else None)
+        self.door.release(job.charge, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0)
+        self.predecessors.forget(job)
+        return job.dropped and job.ticket.wanted
+
+
+def _size_bytes(record: Record) -> int:
+    headers = sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers

@@ -1,0 +1,75 @@
+"""Results of one key, or of a partition, leave in the order of their requests, also when a later one is ready first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from worker.flow.job import Job, Partition, Record
+
+
+def by_key(record: Record) -> tuple[Partition, bytes] | None:
+    """Put records of one key of one partition into a line; a record without a key into none."""
+    return None if record.key is None else (record.partition, record.key)
+
+
+def by_partition(record: Record) -> Partition:
+    """Put all records of a partition into one line: what leaves is then always its contiguous prefix."""
+    return record.partition
+
+
+def by_nothing(_: Record) -> None:
+    """Put no record into a line."""
+
+
+class Predecessors:
+    """Who came before in the same line: kept by the main thread, which sees the events in their order."""
+
+    def __init__(self, line_of: Callable[[Record], Hashable | None]) -> None:
+        self._line_of = line_of
+        self._last: dict[Hashable, Job] = {}
+
+    def link(self, job: Job) -> None:
+        """Note the event that it must not overtake and that is still inside, if any."""
+        line = self._line_of(job.record)
+        if line is not None:
+            job.after = self._last.get(line)
+            self._last[line] = job
+
+    def forget(self, job: Job) -> None:
+        """Forget an event that has ended."""
+        line = self._line_of(job.record)
+        if line is not None and self._last.get(line) is job:
+            del self._last[line]
+
+
+class Order:
+    """Holds back what is ready too early; kept by the publisher, which sees the events as they get ready."""
+
+    def __init__(self) -> None:
+        self._held: dict[Job, Job] = {}  # the event that is waited for -> the one that waits
+
+    def __len__(self) -> int:
+        """Return how many events are held back."""
+        return len(self._held)
+
+    def ready(self, job: Job) -> Iterator[Job]:
+        """Take an event that is ready; give those that may leave now, in order.
+
+        Whether one is dropped because the one before it was is seen only when it is its turn.
+        """
+        if job.after is not None and not job.after.left:
+            self._held[job.after] = job
+            return
+        following: Job | None = job
+        while following is not None:
+            before = following.after
+            if before is not None and before.dropped and before.ticket.epoch == following.ticket.epoch:
+                # Its next owner reads both again, and would publish this one a second time, behind the other.
+                following.dropped = True
+            following.left = True
+            following.after = None  # or every event of a key would keep all earlier ones alive
+            yield following
+            following = self._held.pop(following, None)

@@ -1,0 +1,1 @@
+"""Options: how they are declared, where they are read from, and what is refused."""

@@ -1,0 +1,1 @@
+"""What travels through the worker, and the channels and threads that carry it."""

@@ -1,0 +1,221 @@
+"""What travels through the worker: one job an event, and slices of jobs in a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from worker.offsets.tracker import Ticket
+    from worker.traces.event_spans import EventSpans
+
+# What a dead letter keeps of a record: all of it, all but the value, or nothing but where it came from.
+Keep = Literal["all", "key_and_headers", "nothing"]
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    number: int
+
+
+class Corrupt(NamedTuple):
+    """Why the records from an offset on cannot be read, and which offset can be read next; None: that is not known."""
+
+    next_offset: int | None
+    why: str
+
+
+class Dropped(NamedTuple):
+    """What was not kept of a record, since it would take too much memory, in words for the headers of a dead letter."""
+
+    value: str
+    key: str | None = None
+    headers: int | None = None  # how many there were
+
+
+class Refused(NamedTuple):
+    """Why a record is no event, as its reading has shown before anything was decoded.
+
+    `reason` is one of the reasons of a dead letter, `path` where the fault is. `last_offset` is that of the last of the
+    records that it stands for: more than one where those behind it could not be unpacked.
+    """
+
+    reason: str
+    message: str
+    path: str | None
+    last_offset: int
+    dropped: Dropped | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    r"""One record as Kafka delivered it: bytes, nothing decoded. Or, if `corrupt`, the place of some that are lost.
+
+    Bytes of a header's name that are not UTF-8 are written as `\xff`; the record is `refused` then.
+    """
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    corrupt: Corrupt | None = None
+    refused: Refused | None = None
+
+    @property
+    def next_offset(self) -> int:
+        """Where its partition goes on behind it; its own offset where that is not known."""
+        if self.refused is not None:
+            return self.refused.last_offset + 1
+        return self.offset + 1 if self.corrupt is None else self.corrupt.next_offset or self.offset
+
+
+class ModelName(NamedTuple):
+    """Which model scored: a hub id or a folder's name, and its revision (a commit, or a digest of the weights)."""
+
+    id: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A valid request: a query and its n candidates, in the first stage's order."""
+
+    request_id: str
+    query: str
+    candidate_ids: list[str]
+    texts: list[str]
+    top_k: int | None = None
+    budget_ms: float | None = None
+    priority: int = 0
+    metadata: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The token ids of an event's n pairs as one flat array.
+
+    `ids` int32 (total tokens,); pair i is `ids[offsets[i]:offsets[i + 1]]`, special tokens included, no padding.
+    `offsets` int64 (n + 1,). `splits` int32 (n,): how many of a pair's tokens are of the first segment (the query, with
+    the special tokens before and after it), which is where token type 1 begins in models that have token types.
+    `truncated` is the number of candidates whose text was cut to the maximum length. `places` int64 (candidates,):
+    which pair each candidate is, -1 for one that needs no scoring; None where each has the pair of its own number.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    splits: np.ndarray
+    truncated: int = 0
+    places: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.splits)
+
+    def take(self, kept: np.ndarray, places: np.ndarray) -> Pairs:
+        """Return only the pairs with the numbers `kept`, (m,); `places` are the candidates' among those."""
+        starts, stops = self.offsets[kept], self.offsets[kept + 1]
+        offsets = np.concatenate(([0], np.cumsum(stops - starts)))
+        pieces = [self.ids[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+        ids = np.concatenate(pieces) if pieces else self.ids[:0]
+        return Pairs(ids, offsets, self.splits[kept], self.truncated, places)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an event cannot be reranked; it travels on as a dead letter.
+
+    `reason` is one of a few fixed words (a metric label), `stage` where it happened, `error` the error's class.
+    """
+
+    reason: str
+    stage: str
+    error: str
+    message: str
+    path: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One event on its way; the stage that holds it owns it.
+
+    Times are seconds of the monotonic clock. `logits` float32 (pairs,), filled slice by slice; `unscored` counts the
+    pairs that are to be scored and were not yet. `known` float32 (candidates,): logits from the score cache, NaN where
+    it has none; `keys` are what the others will be remembered by.
+    """
+
+    record: Record
+    ticket: Ticket
+    received_s: float
+    created_s: float  # when the producer made the record, by the broker's timestamp, on this process's clock
+    charge: int = 0  # tokens that the door counts for it until it is known
+    deadline_s: float = float("inf")
+    after: Job | None = None  # the event of the same key that came before and was still inside
+    inherited_deadline_s: float = float("inf")  # of those that must not be published before it; the scheduler's own
+    inherited_priority: float = float("-inf")
+    left: bool = False  # the publisher has let it go
+    request: Request | None = None
+    pairs: Pairs | None = None
+    logits: np.ndarray | None = None
+    known: np.ndarray | None = None
+    keys: list[bytes] | None = None
+    unscored: int = 0
+    limit: int = 0  # how many of its first pairs are to be scored: all of them, unless time is short
+    shed: str | None = None  # why not all of them
+    left_out: int = 0  # how many candidates, the last ones, were not tokenized, since time is short
+    fault: Fault | None = None
+    keep: Keep = "all"  # what its dead letter has of the record; less, where the topic refuses it
+    dropped: bool = False  # a stage has put it aside, because its partition is being given up
+    outcome: tuple[str, str] | None = None  # outcome and reason, as published
+    spent_s: dict[str, float] = field(default_factory=dict)  # seconds by stage
+    device_s: float = 0.0  # its share of the device's time
+    tokenized_s: float = 0.0  # when the tokenizer was through with it,
+    dispatched_s: float = 0.0  # when its first pairs went to the model,
+    scored_s: float = 0.0  # and when all that was to be scored was
+    trace: EventSpans | None = None  # from the sending of its outcome on, if it is sampled
+
+    def expect(self, pairs: Pairs) -> None:
+        """Take the pairs that are to be scored."""
+        self.pairs = pairs
+        self.unscored = self.limit = len(pairs)
+        self.logits = np.full(len(pairs), np.nan, dtype=np.float32)
+
+    def leave_out(self, candidates: int) -> None:
+        """Note that so many candidates more, the last ones, have no pair: they will not be scored."""
+        assert self.pairs is not None
+        self.left_out = candidates
+        places = np.arange(len(self.pairs)) if self.pairs.places is None else self.pairs.places
+        self.pairs = replace(self.pairs, places=np.append(places, np.full(candidates, -1)))
+        if self.known is not None:
+            self.known = np.append(self.known, np.full(candidates, np.nan, np.float32))
+
+    def candidate_logits(self) -> np.ndarray:
+        """Return the logits by candidate, float32 (candidates,), NaN for one that was not scored."""
+        assert self.request is not None, "only a decoded job has candidates"
+        if self.pairs is None or self.logits is None:  # its time was over before it was tokenized
+            return np.full(len(self.request.candidate_ids), np.nan, dtype=np.float32)
+        if self.pairs.places is None:
+            return self.logits
+        logits: np.ndarray = np.append(self.logits, np.float32(np.nan))[self.pairs.places]  # place -1 is the NaN
+        return logits if self.known is None else np.where(self.pairs.places < 0, self.known, logits)
+
+    def shed_to(self, limit: int, reason: str) -> None:
+        """Score only the first `limit` pairs; the other candidates keep their order behind those."""
+        self.unscored -= self.limit - limit
+        self.limit = limit
+        self.shed = reason
+
+
+class Slice(NamedTuple):
+    """Pairs `start` to `stop` of a job."""
+
+    job: Job
+    start: int
+    stop: int

@@ -1,0 +1,1 @@
+"""Takes batches of records apart within a bound on memory."""

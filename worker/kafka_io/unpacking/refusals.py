@@ -1,0 +1,34 @@
+"""Why a record is refused before anything of it is decoded, in words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from worker.flow.job import Dropped, Refused
+
+# Each header is an object of 150 bytes, and can have two in a record.
+MOST_HEADERS = 1000
+_SHOWN = 60  # characters of a header's name in an error
+
+
+class RefusedValue(NamedTuple):
+    """What stands for the value of a record that is refused: why, and the value if that was kept."""
+
+    refused: Refused
+    value: bytes | None
+
+
+def described(size_bytes: int, codec: str) -> str:
+    """Describe what was dropped, as the headers of a dead letter do."""
+    return f"bytes={size_bytes} codec={codec}"
+
+
+def too_many_headers(count: int, offset: int, dropped: Dropped) -> Refused:
+    """Say that a record has more headers than MOST_HEADERS."""
+    return Refused("too_large", f"expected at most {MOST_HEADERS} headers, got {count}", "headers", offset, dropped)
+
+
+def misnamed_header(name: str, offset: int) -> Refused:
+    """Say that a header's name is not UTF-8; `name` has its bytes as text where they are."""
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    return Refused("not_utf8", f"expected names in UTF-8, got {shown}", "headers", offset)

@@ -1,0 +1,1 @@
+"""The main loop: it owns the consumer and every offset."""

@@ -1,0 +1,1 @@
+"""Finds a model, checks it and loads it."""

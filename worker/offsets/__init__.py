@@ -1,0 +1,1 @@
+"""Which offsets may be committed, and how far a partition is behind."""

@@ -1,0 +1,1 @@
+"""Text that a terminal can show and that does not steer it."""

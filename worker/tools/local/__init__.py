@@ -1,0 +1,1 @@
+"""Brokers and workers as child processes on this machine."""
