@@ -29,7 +29,7 @@ LAYERS = (
         *(
             "contract",
             "events",
-            "ledger",
+            "tracker",
             "lag",
             "clock_skew",
             "door",

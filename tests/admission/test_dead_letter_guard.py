@@ -12,10 +12,10 @@ from tests.support.making import PARTITION
 from worker.admission.dead_letter_guard import DeadLetterGuard, DeadLetterLimits, stopped_by
 from worker.config.settings import load
 from worker.exits import Exit, StopError
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 if TYPE_CHECKING:
-    from worker.offsets.tracker import Ticket
+    from worker.offsets.tracker import TrackedOffset
 
 GOOD = None
 Ends = list[str | None]
@@ -27,20 +27,20 @@ class Stream:
     def __init__(self, **limits: float) -> None:
         off = {"dead_letter_ratio": 1.0, "dead_letters_in_a_row": 0}
         self.guard = DeadLetterGuard(DeadLetterLimits(**{**off, **limits}))  # type: ignore[arg-type]
-        self._ledger = Ledger()
-        self._ledger.assign([PARTITION])
+        self._tracker = OffsetTracker()
+        self._tracker.assign([PARTITION])
         self._next = 0
 
-    def receive(self) -> Ticket:
-        ticket = self._ledger.open(PARTITION, self._next)
-        assert ticket
+    def receive(self) -> TrackedOffset:
+        tracked = self._tracker.track(PARTITION, self._next)
+        assert tracked
         self._next += 1
-        self.guard.received(ticket)
-        return ticket
+        self.guard.received(tracked)
+        return tracked
 
-    def end(self, ticket: Ticket, reason: str | None, *, done: bool = True) -> None:
-        self._ledger.settle(ticket, done=done)
-        self.guard.ended(ticket, reason)
+    def end(self, tracked: TrackedOffset, reason: str | None, *, done: bool = True) -> None:
+        self._tracker.finish(tracked, done=done)
+        self.guard.ended(tracked, reason)
 
     def run(self, *reasons: str | None) -> str | None:
         for reason in reasons:
@@ -90,10 +90,10 @@ def test_without_limits_nothing_is_too_much() -> None:
 
 def test_bad_events_that_end_before_good_ones_are_no_row() -> None:
     stream = Stream(dead_letters_in_a_row=3, dead_letter_ratio=0.6, dead_letter_window=4)
-    tickets = [stream.receive() for _ in range(8)]
-    for bad in tickets[1::2]:
+    tracked_offsets = [stream.receive() for _ in range(8)]
+    for bad in tracked_offsets[1::2]:
         stream.end(bad, "schema")
-    for good in tickets[::2]:
+    for good in tracked_offsets[::2]:
         stream.end(good, GOOD)
     assert stream.guard.verdict is None
 
@@ -119,8 +119,8 @@ def test_the_verdict_is_that_of_the_order_of_receipt_whatever_ends_first(
     stream = Stream(dead_letters_in_a_row=row, dead_letter_window=window, dead_letter_ratio=ratio)
     inside = [(stream.receive(), reason) for reason in ends]
     chance.shuffle(inside)  # type: ignore[attr-defined]
-    for ticket, reason in inside:
-        stream.end(ticket, reason)
+    for tracked, reason in inside:
+        stream.end(tracked, reason)
     assert (stream.guard.verdict is not None) == _too_much(ends, row, window, ratio)
     assert not stream.guard._received
     assert not stream.guard._ended

@@ -10,19 +10,19 @@ from worker.admission.in_flight import InFlight
 from worker.admission.in_flight_limit import Door, DoorLimits
 from worker.admission.key_order import Predecessors, by_key, by_nothing
 from worker.flow.job import Fault, Job, Partition, Record
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 NOW_S, CLOCK_OFFSET_S = 1_000.0, 1_700_000_000.0
 
 
 def _books(predecessors: Predecessors | None = None, limits: DeadLetterLimits | None = None) -> InFlight:
     books = InFlight(
-        Ledger(),
+        OffsetTracker(),
         Door(DoorLimits()),
         DeadLetterGuard(limits or DeadLetterLimits()),
         predecessors or Predecessors(by_key),
     )
-    books.ledger.assign([PARTITION])
+    books.tracker.assign([PARTITION])
     return books
 
 
@@ -40,7 +40,7 @@ def test_an_admitted_record_is_charged_and_linked_to_the_one_before() -> None:
     assert [job.after for job in jobs] == [None, None, jobs[0]]
     assert [job.charge for job in jobs] == [100, books.door.MIN_CHARGE, books.door.MIN_CHARGE]
     assert books.door.in_flight_tokens == sum(job.charge for job in jobs)
-    assert books.ledger.open_count([PARTITION]) == 3
+    assert books.tracker.open_count([PARTITION]) == 3
 
 
 def test_nothing_is_linked_where_keys_have_no_order() -> None:
@@ -84,14 +84,14 @@ def test_what_has_ended_may_be_committed_and_holds_nobody_back() -> None:
     books = _books()
     first = _admitted(books, record(5, key=b"k"))
     assert not books.end(first, committed=False)
-    assert books.ledger.committable() == {PARTITION: 6}
+    assert books.tracker.committable() == {PARTITION: 6}
     assert _admitted(books, record(6, key=b"k")).after is None
 
 
 def test_what_was_committed_with_its_outcome_is_not_to_be_committed_again() -> None:
     books = _books()
     assert not books.end(_admitted(books, record(5)), committed=True)
-    assert books.ledger.committable() == {}
+    assert books.tracker.committable() == {}
 
 
 def test_a_dead_letter_is_judged_by_its_reason() -> None:
@@ -108,6 +108,6 @@ def test_a_dropped_event_is_to_be_read_again_here_while_its_partition_is_ours() 
     ours, gone = _admitted(books, record(5)), _admitted(books, record(6))
     ours.dropped = gone.dropped = True
     assert books.end(ours, committed=False)
-    books.ledger.retire([PARTITION])
+    books.tracker.start_revoking([PARTITION])
     assert not books.end(gone, committed=False)
-    assert books.ledger.committable() == {}
+    assert books.tracker.committable() == {}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.support import making
 from worker.admission.key_order import Order, Predecessors, by_key, by_nothing, by_partition
 from worker.flow.job import Job
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 
 def _linked(*keys: bytes | None) -> list[Job]:
@@ -28,9 +28,9 @@ def test_a_later_event_of_a_key_waits_for_the_earlier_ones() -> None:
 
 
 def _in_one_epoch(*keys: bytes | None, predecessors: Predecessors | None = None) -> list[Job]:
-    ledger, predecessors = Ledger(), predecessors or Predecessors(by_key)
-    ledger.assign([making.PARTITION])
-    jobs = [making.job(1, key=key, offset=offset, ledger=ledger) for offset, key in enumerate(keys)]
+    tracker, predecessors = OffsetTracker(), predecessors or Predecessors(by_key)
+    tracker.assign([making.PARTITION])
+    jobs = [making.job(1, key=key, offset=offset, tracker=tracker) for offset, key in enumerate(keys)]
     for job in jobs:
         predecessors.link(job)
     return jobs
@@ -71,7 +71,7 @@ def test_an_event_that_is_read_again_does_not_suffer_for_its_own_dropped_copy() 
     (stale,) = _in_one_epoch(b"k")
     again = making.job(1, key=b"k")
     again.after = stale
-    again.ticket._assignment.epoch = stale.ticket.epoch + 1
+    again.tracked._assignment.epoch = stale.tracked.epoch + 1
     stale.dropped = True
     order = Order()
     assert list(order.ready(stale)) == [stale]

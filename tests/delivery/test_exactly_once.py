@@ -109,7 +109,7 @@ def test_what_is_open_at_the_end_of_the_work_is_committed_unless_its_partitions_
     assert [committed for _, _, committed in line.ended()] == [True]
     line = Line(Producer(), Producer())
     line.send()
-    line.ledger.forget([making.PARTITION])
+    line.tracker.revoke([making.PARTITION])
     line.delivery.finish()
     assert [committed for _, _, committed in line.ended()] == [False]
     line.delivery.close()

@@ -26,12 +26,12 @@ def test_nothing_of_a_partition_that_was_given_up_is_committed_and_its_neighbour
     line = Line(old, new)
     lost = line.send()
     other = Partition("requests", 1)
-    line.ledger.assign([other])
-    ticket = line.ledger.open(other, 7)
-    assert ticket
-    kept = Job(making.record(7), ticket, received_s=0.0, created_s=0.0)
+    line.tracker.assign([other])
+    tracked = line.tracker.track(other, 7)
+    assert tracked
+    kept = Job(making.record(7), tracked, received_s=0.0, created_s=0.0)
     line.delivery.send(kept, Outgoing("results", None, b"{}", ()))
-    line.ledger.forget([making.PARTITION])
+    line.tracker.revoke([making.PARTITION])
     line.tend(in_s=LONG_S)
     assert old.done == [("send", "results"), ("send", "results"), "settle", "close"]
     assert line.ended() == [(lost, True, False), (kept, True, False)]
@@ -48,7 +48,7 @@ def test_after_any_failure_the_producer_is_thrown_away_and_its_events_are_read_a
     assert old.done[-1] == "close"
     assert line.ended() == [(job, True, False)]
     assert (line.count("aborted"), line.count("committed")) == (1, 0)
-    line.ledger.assign([making.PARTITION])
+    line.tracker.assign([making.PARTITION])
     again = line.send()
     line.tend(in_s=3 * LONG_S)
     assert new.done[-1] == ("commit", {making.PARTITION: 2}, "place")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support import making
 from worker.delivery import DeliveryOptions
 from worker.delivery.transaction import Transaction
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 INTERVAL_S, TIMEOUT_S = 1.0, 10.0
 GATHERED_S = Transaction.GATHER_S
@@ -69,12 +69,12 @@ def test_it_may_wait_for_half_of_what_the_broker_allows_it() -> None:
 
 
 def test_it_leads_each_partition_past_its_last_event_and_lives_as_long_as_all_of_them() -> None:
-    ledger = Ledger()
-    ledger.assign([making.PARTITION])
+    tracker = OffsetTracker()
+    tracker.assign([making.PARTITION])
     transaction = _transaction()
     for offset in (3, 7):
-        transaction.add(making.job(1, offset=offset, ledger=ledger), 100)
+        transaction.add(making.job(1, offset=offset, tracker=tracker), 100)
     assert transaction.next_offsets() == {making.PARTITION: 8}
     assert transaction.is_live()
-    ledger.forget([making.PARTITION])
+    tracker.revoke([making.PARTITION])
     assert not transaction.is_live()

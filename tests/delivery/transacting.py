@@ -14,7 +14,7 @@ from worker.flow.channel import Channel
 from worker.flow.stage_threads import Pulse
 from worker.kafka_io import TransactionFailed
 from worker.observe.metrics import Metrics
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,8 @@ class Line:
 
     def __init__(self, *producers: Producer | StopError, patience_s: float = 60.0, **options: Any) -> None:
         self._producers = iter(producers)
-        self.ledger = Ledger()
-        self.ledger.assign([making.PARTITION])
+        self.tracker = OffsetTracker()
+        self.tracker.assign([making.PARTITION])
         self.place: str | None = "place"
         self.endings: Channel[Ending] = Channel()
         self.metrics = Metrics(REASONS)
@@ -73,7 +73,7 @@ class Line:
         )
 
     def send(self, *, key: bytes | None = None) -> Job:
-        job = making.job(1, offset=self._offset, key=key, ledger=self.ledger)
+        job = making.job(1, offset=self._offset, key=key, tracker=self.tracker)
         self._offset += 1
         self.delivery.send(job, Outgoing("results", key, b"{}", ()))
         return job

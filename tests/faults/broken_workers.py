@@ -11,41 +11,41 @@ import numpy as np
 from tests.integration.light_worker import Forward
 from worker.delivery import AtLeastOnce
 from worker.kafka_io import TransactionalProducer
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from worker.flow.job import Partition
     from worker.model.rows import Rows
-    from worker.offsets.tracker import Ticket
+    from worker.offsets.tracker import TrackedOffset
 
 VARIABLE = "FAULTS_DEFECT"
 
 
 def _commits_what_it_received() -> None:
-    opened, received = Ledger.open, dict[Any, int]()
+    opened, received = OffsetTracker.track, dict[Any, int]()
 
-    def noting_open(ledger: Ledger, partition: Partition, offset: int, *given: Any) -> Ticket | None:
+    def noting_open(tracker: OffsetTracker, partition: Partition, offset: int, *given: Any) -> TrackedOffset | None:
         received[partition] = offset + 1
-        return opened(ledger, partition, offset, *given)
+        return opened(tracker, partition, offset, *given)
 
-    def committable(ledger: Ledger, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+    def committable(tracker: OffsetTracker, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
         del partitions
-        return {each: received[each] for each in ledger.partitions if each in received}
+        return {each: received[each] for each in tracker.partitions if each in received}
 
-    Ledger.open = noting_open  # type: ignore[assignment, method-assign]
-    Ledger.committable = committable  # type: ignore[assignment, method-assign]
+    OffsetTracker.track = noting_open  # type: ignore[assignment, method-assign]
+    OffsetTracker.committable = committable  # type: ignore[assignment, method-assign]
 
 
 def _keeps_what_it_gave_up() -> None:
-    committable, kept = Ledger.committable, dict[Any, int]()
+    committable, kept = OffsetTracker.committable, dict[Any, int]()
 
-    def keeping(ledger: Ledger, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
-        kept.update(committable(ledger, partitions))
+    def keeping(tracker: OffsetTracker, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        kept.update(committable(tracker, partitions))
         return dict(kept)
 
-    Ledger.committable = keeping  # type: ignore[assignment, method-assign]
+    OffsetTracker.committable = keeping  # type: ignore[assignment, method-assign]
 
 
 def _sends_twice() -> None:

@@ -114,7 +114,7 @@ def test_commits_wait_for_their_interval() -> None:
     line.end(*line.take(record(3)))
     line.turn()
     assert line.consumer.commits == []
-    assert line.ledger.committable() == {PARTITION: 4}
+    assert line.tracker.committable() == {PARTITION: 4}
 
 
 def test_a_commit_that_is_not_answered_holds_nothing_up_and_no_other_is_sent_beside_it() -> None:
@@ -128,7 +128,7 @@ def test_a_commit_that_is_not_answered_holds_nothing_up_and_no_other_is_sent_bes
     line.consumer.begun[0].answered = True
     line.turn()
     assert line.consumer.commits == [{PARTITION: 1}, {PARTITION: 5}]
-    assert line.ledger.committable() == {}
+    assert line.tracker.committable() == {}
 
 
 def test_the_next_commit_is_due_an_interval_after_the_end_of_the_one_before() -> None:

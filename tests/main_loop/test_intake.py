@@ -20,7 +20,7 @@ def test_an_admitted_record_is_charged_linked_to_the_one_before_and_handed_to_th
     assert [job.after for job in jobs] == [None, None, jobs[0]]
     assert [job.charge for job in jobs] == [100, line.door.MIN_CHARGE, line.door.MIN_CHARGE]
     assert line.door.in_flight_tokens == sum(job.charge for job in jobs)
-    assert line.ledger.open_count([PARTITION]) == 3
+    assert line.tracker.open_count([PARTITION]) == 3
 
 
 def test_records_of_a_partition_that_is_not_assigned_are_ignored() -> None:
@@ -119,8 +119,8 @@ def test_what_a_poll_brought_before_its_partition_was_rewound_is_not_taken() -> 
     line.end(job)
     line.consumer.records = [record(5), record(6)]
     line.consumer.tell("revoked", other)  # its hand-over settles endings, with the records already in hand
-    ticket = line.ledger.open(other, 0)
-    assert ticket
+    tracked = line.tracker.track(other, 0)
+    assert tracked
     line.loop._options = dataclasses.replace(line.loop._options, hand_over_timeout_s=0.05)
     line.turn()
     assert line.consumer.rewound == [{PARTITION: 4}]

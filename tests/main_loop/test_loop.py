@@ -21,7 +21,7 @@ def test_what_has_ended_is_settled_released_forgotten_and_committed_as_the_next_
     line.turn()
     assert line.consumer.commits == [{PARTITION: 6}]
     assert line.door.in_flight_tokens == second.charge
-    assert line.ledger.open_count([PARTITION]) == 1
+    assert line.tracker.open_count([PARTITION]) == 1
     assert line.metric("commits_total", result="ok") == 1
     (third,) = line.take(record(7, key=b"k"))
     assert third.after is None
@@ -48,7 +48,7 @@ def test_another_failed_delivery_stops_the_worker_and_names_the_record() -> None
         line.turn()
     assert raised.value.code == Exit.DELIVERY
     assert line.consumer.commits == []
-    assert line.ledger.open_count([PARTITION]) == 1
+    assert line.tracker.open_count([PARTITION]) == 1
 
 
 def test_a_stage_that_died_is_raised() -> None:
@@ -80,7 +80,7 @@ def test_events_of_a_transaction_that_was_given_up_are_read_again_and_what_was_q
     line.end(undone)
     line.turn()
     assert line.consumer.rewound == [{PARTITION: 4}]
-    assert not queued.ticket.wanted
+    assert not queued.tracked.wanted
     (again,) = line.take(record(4))
     queued.dropped = True
     line.end(queued)

@@ -15,8 +15,8 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
     def body(line: Bench) -> None:
         for job in line.inbox:
             if job.record.offset > 0:
-                assert line.ledger.retiring.wait(60)
-            job.dropped = not job.ticket.wanted
+                assert line.tracker.retiring.wait(60)
+            job.dropped = not job.tracked.wanted
             line.end(job)
 
     line = bench(body, commit_interval_s=NEVER_S)
@@ -25,7 +25,7 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
     line.turn()
     line.consumer.records = [record(0), record(1), record(2)]
     line.turn()
-    while line.ledger.open_count([PARTITION]) > 2:
+    while line.tracker.open_count([PARTITION]) > 2:
         line.turn()
     line.consumer.tell("revoked")
     line.turn()
@@ -33,7 +33,7 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
     assert line.metric("dropped_total") == 2
     assert line.metric("event_latency_seconds_count") == 1
     assert line.door.in_flight_tokens == 0
-    assert line.ledger.partitions == frozenset()
+    assert line.tracker.partitions == frozenset()
     assert line.metric("partitions_assigned") == 0
     line.inbox.close()
     assert line.pipeline.join(10)
@@ -42,7 +42,7 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
 def test_what_is_in_hand_is_waited_for_before_its_partition_is_given_away() -> None:
     def body(line: Bench) -> None:
         jobs = [job for _, job in zip(range(2), line.inbox, strict=False)]
-        assert line.ledger.retiring.wait(60)  # their scores come only now
+        assert line.tracker.retiring.wait(60)  # their scores come only now
         line.end(*jobs)
         list(line.inbox)
 
@@ -69,7 +69,7 @@ def test_a_partition_that_stays_is_not_touched_by_a_revocation() -> None:
     line.consumer.tell("revoked", other)
     line.turn()
     assert line.consumer.released == []  # there was nothing to release
-    assert job.ticket.wanted
+    assert job.tracked.wanted
     line.settle(job)
     assert line.consumer.commits == [{PARTITION: 1}]
 
@@ -81,7 +81,7 @@ def test_a_hand_over_that_takes_too_long_releases_what_is_done_and_nothing_is_co
     line.consumer.tell("revoked")
     line.turn()
     assert line.consumer.released == [{PARTITION: 1}]
-    assert not second.ticket.live
+    assert not second.tracked.live
     line.make_commit_due()
     line.settle(second)
     assert line.consumer.commits == []
@@ -115,7 +115,7 @@ def test_endings_of_an_earlier_stay_do_not_count_for_a_partition_that_came_back(
 
 def test_a_stage_that_dies_during_a_hand_over_is_raised() -> None:
     def body(line: Bench) -> None:
-        assert line.ledger.retiring.wait(60)
+        assert line.tracker.retiring.wait(60)
         raise ZeroDivisionError("by nothing")
 
     line = bench(body)

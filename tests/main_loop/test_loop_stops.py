@@ -98,8 +98,8 @@ def test_too_many_dead_letters_stop_it_with_what_is_queued_dropped_and_what_was_
     def body(line: Bench) -> None:
         for job in line.inbox:
             if job.record.offset >= 2:
-                assert line.ledger.retiring.wait(60)
-            job.dropped = not job.ticket.wanted
+                assert line.tracker.retiring.wait(60)
+            job.dropped = not job.tracked.wanted
             job.fault = Fault("schema", "decode", "InvalidEvent", "candidates: expected 1 to 1000, got 0")
             line.end(job)
 

@@ -20,7 +20,7 @@ from worker.model.torch import choose as torch_backend
 from worker.model.torch.attention_cuda import VarlenAttention
 from worker.model.torch.packed_cuda import TorchVarlen
 from worker.model.torch.packed_encoder import FlatEncoder
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,12 +98,12 @@ def load(folder: Path, **settings: Any) -> CrossEncoder:
 
 def job(pairs: Pairs) -> Job:
     """Return a job that holds pairs and nothing else of interest."""
-    partition, ledger = Partition("requests", 0), Ledger()
-    ledger.assign([partition])
-    ticket = ledger.open(partition, 0)
-    assert ticket is not None
+    partition, tracker = Partition("requests", 0), OffsetTracker()
+    tracker.assign([partition])
+    tracked = tracker.track(partition, 0)
+    assert tracked is not None
     record = Record(partition, 0, 0, None, b"")
-    return Job(record=record, ticket=ticket, received_s=0.0, created_s=0.0, pairs=pairs)
+    return Job(record=record, tracked=tracked, received_s=0.0, created_s=0.0, pairs=pairs)
 
 
 def score(model: CrossEncoder, query: str, products: list[str]) -> np.ndarray:

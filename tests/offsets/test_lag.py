@@ -4,10 +4,10 @@ import pytest
 
 from worker.flow.job import Partition
 from worker.offsets.lag import Lag, LagMeter, Place
-from worker.offsets.tracker import Standing
+from worker.offsets.tracker import PartitionProgress
 
 P = Partition("requests", 0)
-NOTHING = Standing(None, None, None)
+NOTHING = PartitionProgress(None, None, None)
 NONE = Lag(0, 0.0)
 
 
@@ -28,7 +28,7 @@ def test_a_partition_has_no_lag_while_nothing_waits_or_nothing_is_known(meter: L
 def test_records_inside_the_worker_count_with_those_at_the_broker_and_the_first_one_has_the_age(
     meter: LagMeter,
 ) -> None:
-    inside = Standing(offset=3, first_s=40.0, last_s=90.0)
+    inside = PartitionProgress(offset=3, first_s=40.0, last_s=90.0)
     assert meter.measure(P, Place(5, 25, 100.0), inside, 101.0) == Lag(22, 61.0)
     assert meter.measure(P, Place(5, 5, 100.0), inside, 101.0) == Lag(2, 61.0)
     assert meter.measure(P, Place(5, None, 100.0), inside, 101.0) == Lag(2, 61.0)
@@ -36,15 +36,15 @@ def test_records_inside_the_worker_count_with_those_at_the_broker_and_the_first_
 
 
 def test_a_record_that_waits_at_the_broker_is_no_older_than_the_one_before_it(meter: LagMeter) -> None:
-    assert meter.measure(P, Place(5, 25, 100.0), Standing(None, None, 40.0), 101.0) == Lag(20, 61.0)
+    assert meter.measure(P, Place(5, 25, 100.0), PartitionProgress(None, None, 40.0), 101.0) == Lag(20, 61.0)
 
 
 def test_nor_was_it_there_when_there_was_nothing_to_receive(meter: LagMeter) -> None:
     """An idle partition has not been late for as long as it was idle."""
-    done = Standing(None, None, 40.0)
+    done = PartitionProgress(None, None, 40.0)
     assert meter.measure(P, Place(5, 5, 200.0), done, 201.0) == NONE
     assert meter.measure(P, Place(5, 6, 202.0), done, 203.0) == Lag(1, 3.0)
-    received = Standing(5, 202.5, 202.5)
+    received = PartitionProgress(5, 202.5, 202.5)
     assert meter.measure(P, Place(6, 6, 204.0), received, 205.0) == Lag(1, 2.5)
 
 
@@ -61,4 +61,4 @@ def test_an_end_that_moved_back_makes_no_lag(meter: LagMeter) -> None:
 
 
 def test_a_time_ahead_of_the_clock_is_no_negative_age(meter: LagMeter) -> None:
-    assert meter.measure(P, Place(5, 6, 100.0), Standing(5, 300.0, 300.0), 101.0) == Lag(1, 0.0)
+    assert meter.measure(P, Place(5, 6, 100.0), PartitionProgress(5, 300.0, 300.0), 101.0) == Lag(1, 0.0)

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tests.support import making
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 
 if TYPE_CHECKING:
@@ -94,15 +94,15 @@ def test_what_is_taken_in_part_stays_with_what_is_left_of_it() -> None:
 
 
 def test_lists_of_a_partition_that_is_given_up_are_swept_out_in_place_or_not_sorted_in_yet() -> None:
-    stays, goes = Ledger(), Ledger()
-    for ledger in (stays, goes):
-        ledger.assign([making.PARTITION])
-    queue, kept = DeadlineQueue(), making.job(1, ledger=stays)
-    gone = [making.job(1, offset=at, ledger=goes) for at in range(2)]
+    stays, goes = OffsetTracker(), OffsetTracker()
+    for tracker in (stays, goes):
+        tracker.assign([making.PARTITION])
+    queue, kept = DeadlineQueue(), making.job(1, tracker=stays)
+    gone = [making.job(1, offset=at, tracker=goes) for at in range(2)]
     _put(queue, kept, 2)
     _put(queue, gone[0], 1)
     queue.sort_in()
     _put(queue, gone[1], 3)
-    goes.retire([making.PARTITION])
+    goes.start_revoking([making.PARTITION])
     assert queue.sweep() == gone
     assert _order(queue) == [kept]

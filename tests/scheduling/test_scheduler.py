@@ -12,7 +12,7 @@ import pytest
 from tests.scheduling.per_token import PER_TOKEN, scheduler_of
 from tests.support import making
 from worker.flow.job import Slice
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.limits import BatchLimits, degrades, token_budget
 from worker.scheduling.scheduler import Dispatch, Scheduler
@@ -204,12 +204,12 @@ def test_in_order_of_arrival_nothing_is_degraded_and_nothing_overtakes() -> None
 
 
 def test_events_of_a_partition_that_is_given_up_are_swept_out() -> None:
-    ledger, other = Ledger(), making.job(10, deadline_s=1000)
-    ledger.assign([making.PARTITION])
-    stale = [making.job(10, ledger=ledger, offset=offset, deadline_s=1000) for offset in range(2)]
+    tracker, other = OffsetTracker(), making.job(10, deadline_s=1000)
+    tracker.assign([making.PARTITION])
+    stale = [making.job(10, tracker=tracker, offset=offset, deadline_s=1000) for offset in range(2)]
     scheduler = scheduler_of(stale[0], other, stale[1])
     assert scheduler.sweep() == []
-    ledger.retire([making.PARTITION])
+    tracker.start_revoking([making.PARTITION])
     assert sorted(map(id, scheduler.sweep())) == sorted(map(id, stale))
     assert scheduler.next_batch(0).batch == [(other, 0, 1)]
 

@@ -134,7 +134,7 @@ def an_event(query: str = "drill") -> bytes:
 
 def raw(value: bytes | None, offset: int = 0) -> Job:
     made = making.job(1, offset=offset)
-    return Job(making.record(offset, value=value), made.ticket, received_s=0.0, created_s=100.0)
+    return Job(making.record(offset, value=value), made.tracked, received_s=0.0, created_s=100.0)
 
 
 def tokenize(

@@ -19,7 +19,7 @@ from worker.flow.channel import Channel
 from worker.flow.job import Job, Record
 from worker.kafka_io import KafkaOptions
 from worker.observe.metrics import Metrics
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.stages import Publish
 
 
@@ -115,10 +115,10 @@ def test_a_panic_while_a_result_is_written_costs_that_event_and_an_interrupt_is_
 
 
 def test_nothing_is_published_of_a_partition_that_is_gone() -> None:
-    ledger = Ledger()
-    ledger.assign([making.PARTITION])
-    job = making.job(1, ledger=ledger)
-    ledger.forget([making.PARTITION])
+    tracker = OffsetTracker()
+    tracker.assign([making.PARTITION])
+    job = making.job(1, tracker=tracker)
+    tracker.revoke([making.PARTITION])
     broker = Broker({})
     assert [ending.job for ending in publish(broker, job)] == [job]
     assert job.dropped

@@ -13,7 +13,7 @@ from worker.dead_letters import REASONS
 from worker.flow.channel import Channel
 from worker.model.score_cache import ScoreCache
 from worker.observe.metrics import Metrics
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.latency import LatencyWindow
 from worker.scheduling.limits import BatchLimits
@@ -54,10 +54,10 @@ def test_an_event_whose_scores_are_all_remembered_goes_past_the_scorer() -> None
 
 
 def test_events_of_a_partition_that_is_given_up_are_not_scored() -> None:
-    ledger = Ledger()
-    ledger.assign([making.PARTITION])
-    stale = making.job(1, ledger=ledger)
-    ledger.retire([making.PARTITION])
+    tracker = OffsetTracker()
+    tracker.assign([making.PARTITION])
+    stale = making.job(1, tracker=tracker)
+    tracker.start_revoking([making.PARTITION])
     assert score(Model(), stale) == [stale]
     assert stale.dropped
     assert stale.unscored == 1

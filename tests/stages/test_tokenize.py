@@ -11,7 +11,7 @@ from tests.support import making
 from worker.dead_letters import REASONS, read
 from worker.events.codec import Decoder
 from worker.flow.job import Job, Record
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def test_what_ends_a_process_is_no_fault_of_an_event(query: str) -> None:
 
 
 def test_an_event_of_a_partition_that_is_given_up_is_put_aside_unread() -> None:
-    ledger = Ledger()
-    ledger.assign([making.PARTITION])
-    made = making.job(1, ledger=ledger)
-    ledger.retire([making.PARTITION])
-    job = Job(making.record(), made.ticket, received_s=0.0, created_s=0.0)
+    tracker = OffsetTracker()
+    tracker.assign([making.PARTITION])
+    made = making.job(1, tracker=tracker)
+    tracker.start_revoking([making.PARTITION])
+    job = Job(making.record(), made.tracked, received_s=0.0, created_s=0.0)
     scoring, publishing = tokenize(job)
     assert (scoring, publishing) == ([], [job])
     assert job.dropped

@@ -19,7 +19,7 @@ from worker.flow.stage_threads import Pipeline, Pulse, Stage
 from worker.kafka_io import CommitRefused, Rebalance
 from worker.main_loop.loop import LoopOptions, MainLoop
 from worker.observe.metrics import Metrics
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -113,15 +113,15 @@ class Consumer:
         return True
 
 
-class WatchedLedger(Ledger):
+class WatchedTracker(OffsetTracker):
     """Says when partitions begin to be given up, so that a stage of a test can wait for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.retiring = threading.Event()
 
-    def retire(self, partitions: Iterable[Partition]) -> None:
-        super().retire(partitions)
+    def start_revoking(self, partitions: Iterable[Partition]) -> None:
+        super().start_revoking(partitions)
         self.retiring.set()
 
 
@@ -131,7 +131,7 @@ class Bench:
 
     loop: MainLoop
     consumer: Consumer
-    ledger: WatchedLedger
+    tracker: WatchedTracker
     door: Door
     inbox: Channel[Job]
     endings: Channel[Ending]
@@ -143,7 +143,7 @@ class Bench:
 
     def take(self, *records: Record) -> list[Job]:
         """Have the partition assigned, if it is not, and the records received."""
-        if PARTITION not in self.ledger.partitions:
+        if PARTITION not in self.tracker.partitions:
             self.consumer.tell("assigned")
         self.consumer.records += records
         self.turn()
@@ -173,7 +173,7 @@ def bench(
     **options: Any,
 ) -> Bench:
     """Make a loop that commits in every turn, unless told otherwise; each stage is given the bench."""
-    ledger, door, metrics = WatchedLedger(), Door(DoorLimits(max_in_flight_tokens=limit)), Metrics(REASONS)
+    tracker, door, metrics = WatchedTracker(), Door(DoorLimits(max_in_flight_tokens=limit)), Metrics(REASONS)
     guard = DeadLetterGuard(dead_letters or DeadLetterLimits())
     inbox: Channel[Job] = Channel()
     endings: Channel[Ending] = Channel()
@@ -188,7 +188,7 @@ def bench(
     }
     loop = MainLoop(
         consumer=consumer,
-        in_flight=InFlight(ledger, door, guard, Predecessors(line_of)),
+        in_flight=InFlight(tracker, door, guard, Predecessors(line_of)),
         pipeline=pipeline,
         inbox=inbox,
         endings=endings,
@@ -197,5 +197,5 @@ def bench(
         options=LoopOptions(**given),
         read_interval_s=read_interval_s,
     )
-    made = Bench(loop, consumer, ledger, door, inbox, endings, metrics, pipeline)
+    made = Bench(loop, consumer, tracker, door, inbox, endings, metrics, pipeline)
     return made

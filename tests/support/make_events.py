@@ -8,18 +8,18 @@ import orjson
 from worker.events.codec import Decoder, EventOptions, encode_result
 from worker.events.ranking import rank
 from worker.flow.job import Job, ModelName, Pairs, Partition, Record, Request
-from worker.offsets.tracker import Ledger, Ticket
+from worker.offsets.tracker import OffsetTracker, TrackedOffset
 
 DECODER = Decoder(EventOptions())
 MODEL = ModelName("some/model", "abc123")
 
 
-def a_ticket(partition: Partition, offset: int) -> Ticket:
-    ledger = Ledger()
-    ledger.assign([partition])
-    ticket = ledger.open(partition, offset)
-    assert ticket
-    return ticket
+def a_ticket(partition: Partition, offset: int) -> TrackedOffset:
+    tracker = OffsetTracker()
+    tracker.assign([partition])
+    tracked = tracker.track(partition, offset)
+    assert tracked
+    return tracked
 
 
 def record(value: bytes | None, **more: Any) -> Record:
@@ -42,7 +42,7 @@ def nested(levels: int) -> bytes:
 def encode(request: Request, logits: list[float], truncated: int | None = None, **more: Any) -> bytes:
     job = Job(
         record=record(b"{}"),
-        ticket=a_ticket(Partition("requests", 3), 42),
+        tracked=a_ticket(Partition("requests", 3), 42),
         received_s=0.0,
         created_s=0.0,
         request=request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from worker.flow.job import Corrupt, Job, Pairs, Partition, Record, Request
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 
 PARTITION = Partition("requests", 0)
 
@@ -37,18 +37,18 @@ def job(
     priority: int = 0,
     key: bytes | None = None,
     offset: int = 0,
-    ledger: Ledger | None = None,
+    tracker: OffsetTracker | None = None,
 ) -> Job:
     """Make an event with pairs of these many tokens."""
-    if ledger is None:
-        ledger = Ledger()
-        ledger.assign([PARTITION])
-    ticket = ledger.open(PARTITION, offset)
-    assert ticket is not None
+    if tracker is None:
+        tracker = OffsetTracker()
+        tracker.assign([PARTITION])
+    tracked = tracker.track(PARTITION, offset)
+    assert tracked is not None
     names = [f"c{number}" for number in range(len(lengths))]
     return Job(
         record(offset, key=key),
-        ticket,
+        tracked,
         received_s=0.0,
         created_s=0.0,
         deadline_s=deadline_s,

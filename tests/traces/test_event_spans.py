@@ -16,7 +16,7 @@ from opentelemetry.semconv.attributes import error_attributes
 from tests.support import making
 from worker.delivery import Outgoing
 from worker.flow.job import Fault, Job
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.traces.traces import Traces
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def test_headers_that_are_no_context_stay_as_they_are() -> None:
 
 
 def test_a_tombstone_is_said_to_be_one() -> None:
-    ledger = Ledger()
-    ledger.assign([making.PARTITION])
-    ticket = ledger.open(making.PARTITION, 0)
-    assert ticket is not None
-    job = Job(making.record(value=None), ticket, received_s=0.0, created_s=0.0)
+    tracker = OffsetTracker()
+    tracker.assign([making.PARTITION])
+    tracked = tracker.track(making.PARTITION, 0)
+    assert tracked is not None
+    job = Job(making.record(value=None), tracked, received_s=0.0, created_s=0.0)
     job.fault = Fault("tombstone", "decode", "InvalidEvent", "no value")
     event = _spans(job)["process requests"]
     assert _attribute(event, "messaging.kafka.message.tombstone") is True

@@ -14,7 +14,7 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.offsets.tracker import Ticket
+    from worker.offsets.tracker import TrackedOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +42,23 @@ class DeadLetterGuard:
 
     def __init__(self, limits: DeadLetterLimits) -> None:
         self._limits = limits
-        self._received: deque[Ticket] = deque()
-        self._ended: dict[Ticket, str | None] = {}  # with what reason; those behind one that has not ended
+        self._received: deque[TrackedOffset] = deque()
+        self._ended: dict[TrackedOffset, str | None] = {}  # with what reason; those behind one that has not ended
         self._window: deque[str | None] = deque()
         self._reasons: Counter[str] = Counter()  # of the window
         self._row: deque[str] = deque(maxlen=limits.dead_letters_in_a_row)
         self.verdict: str | None = None  # which limit was passed, and by what; the first one stays
 
-    def received(self, ticket: Ticket) -> None:
+    def received(self, tracked: TrackedOffset) -> None:
         """Note an event that came in."""
-        self._received.append(ticket)
+        self._received.append(tracked)
 
-    def ended(self, ticket: Ticket, reason: str | None) -> None:
+    def ended(self, tracked: TrackedOffset, reason: str | None) -> None:
         """Note how it ended: with the reason of its dead letter, or with a result. A dropped one ends without `done`.
 
-        To be called once for each event that was received, after its ticket was settled.
+        To be called once for each event that was received, after its tracked was settled.
         """
-        self._ended[ticket] = reason
+        self._ended[tracked] = reason
         while self._received and self._received[0] in self._ended:
             first = self._received.popleft()
             why = self._ended.pop(first)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from worker.admission.in_flight_limit import Door
     from worker.admission.key_order import Predecessors
     from worker.flow.job import Record
-    from worker.offsets.tracker import Ledger
+    from worker.offsets.tracker import OffsetTracker
 
 _HEADER_BYTES = 150  # what a header takes beside its name and value; it may have next to nothing of those
 
@@ -21,10 +21,10 @@ _HEADER_BYTES = 150  # what a header takes beside its name and value; it may hav
 class InFlight:
     """The four books in which each event inside the worker stands, from its admission to its end, in all or in none.
 
-    The ledger has its offset, the door its size, the guard its turn to be judged, the predecessors its place in line.
+    The tracker has its offset, the door its size, the guard its turn to be judged, the predecessors its place in line.
     """
 
-    ledger: Ledger
+    tracker: OffsetTracker
     door: Door
     guard: DeadLetterGuard
     predecessors: Predecessors
@@ -38,12 +38,12 @@ class InFlight:
         if record.timestamp_ms > 0:
             # A producer's clock may be ahead of this one: an event is never younger than its receipt.
             created_s = min(now_s, record.timestamp_ms / 1000 - clock_offset_s)
-        ticket = self.ledger.open(record.partition, record.offset, record.next_offset, created_s)
-        if ticket is None:
+        tracked = self.tracker.track(record.partition, record.offset, record.next_offset, created_s)
+        if tracked is None:
             return None
-        job = Job(record, ticket, received_s=now_s, created_s=created_s)
+        job = Job(record, tracked, received_s=now_s, created_s=created_s)
         job.charge = self.door.admit(_size_bytes(record))
-        self.guard.received(ticket)
+        self.guard.received(tracked)
         self.predecessors.link(job)
         return job
 
@@ -53,11 +53,11 @@ class InFlight:
         That is so where its transaction was given up, and its partition is still this worker's. `committed` says that
         its offset was committed together with its outcome.
         """
-        self.ledger.settle(job.ticket, done=not job.dropped, committed=committed)
-        self.guard.ended(job.ticket, job.fault.reason if job.fault else None)
+        self.tracker.finish(job.tracked, done=not job.dropped, committed=committed)
+        self.guard.ended(job.tracked, job.fault.reason if job.fault else None)
         self.door.release(job.charge, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0)
         self.predecessors.forget(job)
-        return job.dropped and job.ticket.wanted
+        return job.dropped and job.tracked.wanted
 
 
 def _size_bytes(record: Record) -> int:

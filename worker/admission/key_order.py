@@ -66,7 +66,7 @@ class Order:
         following: Job | None = job
         while following is not None:
             before = following.after
-            if before is not None and before.dropped and before.ticket.epoch == following.ticket.epoch:
+            if before is not None and before.dropped and before.tracked.epoch == following.tracked.epoch:
                 # Its next owner reads both again, and would publish this one a second time, behind the other.
                 following.dropped = True
             following.left = True

@@ -12,7 +12,7 @@ from worker.events.codec import Decoder
 from worker.flow.channel import Channel
 from worker.flow.stage_threads import Pipeline, Stage
 from worker.main_loop.loop import MainLoop
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.scheduling.limits import token_budget
 from worker.scheduling.scheduler import Scheduler
 from worker.stages import Publish, Score, Tokenize
@@ -122,4 +122,4 @@ class Line:
 
 def _in_flight(settings: Settings) -> InFlight:
     order = Predecessors(settings.delivery.line_of)
-    return InFlight(Ledger(), Door(settings.door), DeadLetterGuard(settings.dead_letters), order)
+    return InFlight(OffsetTracker(), Door(settings.door), DeadLetterGuard(settings.dead_letters), order)

@@ -124,7 +124,7 @@ class ExactlyOnce:
         self._pulse.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
         try:
             self._producer.settle()
-            # The place in the group first, then the look at the tickets: while it is held this member joins no new
+            # The place in the group first, then the look at the tracked_offsets: while it is held this member joins no new
             # generation, so a partition that is still its own here is so until the commit is through.
             with self._membership() as group:
                 if self._must_wait(group, now_s):

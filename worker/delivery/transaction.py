@@ -59,7 +59,7 @@ class Transaction:
 
     def is_live(self) -> bool:
         """Return whether every partition that it has events of is still this worker's."""
-        return all(job.ticket.live for job in self._sent_s)
+        return all(job.tracked.live for job in self._sent_s)
 
     def next_offsets(self) -> dict[Partition, int]:
         """Return where each partition goes on behind its events, which came in the partition's order."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from worker.offsets.tracker import Ticket
+    from worker.offsets.tracker import TrackedOffset
     from worker.traces.event_spans import EventSpans
 
 # What a dead letter keeps of a record: all of it, all but the value, or nothing but where it came from.
@@ -152,7 +152,7 @@ class Job:
     """
 
     record: Record
-    ticket: Ticket
+    tracked: TrackedOffset
     received_s: float
     created_s: float  # when the producer made the record, by the broker's timestamp, on this process's clock
     charge: int = 0  # tokens that the door counts for it until it is known

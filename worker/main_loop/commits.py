@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.flow.job import Partition
     from worker.kafka_io import Consumer, PendingCommit, Rebalance
     from worker.observe.metrics import Metrics
-    from worker.offsets.tracker import Ledger
+    from worker.offsets.tracker import OffsetTracker
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ class Commits:
     def __init__(
         self,
         consumer: Consumer,
-        ledger: Ledger,
+        tracker: OffsetTracker,
         positions: Callable[[], dict[Partition, int]],
         metrics: Metrics,
         interval_s: float,
     ) -> None:
         self._consumer = consumer
-        self._ledger = ledger
+        self._tracker = tracker
         self._positions = positions
         self._metrics = metrics
         self._interval_s = interval_s
@@ -70,7 +70,7 @@ class Commits:
         """Commit what is done and wait for the answer, for a few seconds; return whether nothing is left to commit."""
         if not (offsets := self._what_is_done()):
             return True
-        epochs = self._ledger.epochs(offsets)
+        epochs = self._tracker.epochs(offsets)
         try:
             self._consumer.commit(offsets)
         except CommitRefused as error:
@@ -82,8 +82,8 @@ class Commits:
         return True
 
     def _what_is_done(self) -> dict[Partition, int]:
-        self._ledger.advance(self._positions())
-        offsets = self._ledger.committable()
+        self._tracker.advance(self._positions())
+        offsets = self._tracker.committable()
         if offsets:
             self._attempt.begin()
         else:
@@ -92,7 +92,7 @@ class Commits:
 
     def _begin(self) -> None:
         if offsets := self._what_is_done():
-            self._pending = _Pending(self._consumer.begin_commit(offsets), offsets, self._ledger.epochs(offsets))
+            self._pending = _Pending(self._consumer.begin_commit(offsets), offsets, self._tracker.epochs(offsets))
         else:
             self._due_s = time.monotonic() + self._interval_s
 
@@ -123,13 +123,13 @@ class Commits:
             # One without an answer may have come behind this one, on a connection of its own: commit once more.
             self._is_unsure = False
         else:
-            self._ledger.committed(offsets, epochs)
+            self._tracker.committed(offsets, epochs)
         self._note(accepted=True)
 
     def release(self, rebalance: Rebalance) -> None:
         """Give partitions up: their next owner goes on behind what is done of them."""
-        offsets = self._ledger.committable(rebalance.partitions)
-        self._ledger.forget(rebalance.partitions)
+        offsets = self._tracker.committable(rebalance.partitions)
+        self._tracker.revoke(rebalance.partitions)
         accepted = rebalance.release(offsets)  # behind the answer to the commit that is on its way
         self._take_answer()
         if offsets:

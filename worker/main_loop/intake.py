@@ -94,7 +94,7 @@ class Intake:
     def rewind(self, partitions: Iterable[Partition]) -> None:
         """Read partitions again from where they are not done: a transaction with events of theirs was given up."""
         self._rewound.update(partitions)
-        self._consumer.rewind(self._in_flight.ledger.restart(partitions))
+        self._consumer.rewind(self._in_flight.tracker.reset(partitions))
 
     def positions(self) -> dict[Partition, int]:
         """Return where reading has come to; nothing where records that were received were not taken in."""
@@ -108,4 +108,4 @@ class Intake:
         self._inbox.close()
 
     def _is_ours(self, record: Record) -> bool:
-        return record.partition in self._in_flight.ledger.partitions
+        return record.partition in self._in_flight.tracker.partitions

@@ -69,7 +69,7 @@ class MainLoop:
     ) -> None:
         self._consumer = consumer
         self._in_flight = in_flight
-        self._ledger = in_flight.ledger
+        self._tracker = in_flight.tracker
         self._pipeline = pipeline
         self._endings = endings
         self._metrics = metrics
@@ -79,7 +79,7 @@ class MainLoop:
         self._intake = Intake(
             consumer, in_flight, inbox, options.on_corrupt_record, clock_skew, read_interval_s=read_interval_s
         )
-        self._commits = Commits(consumer, in_flight.ledger, self._intake.positions, metrics, options.commit_interval_s)
+        self._commits = Commits(consumer, in_flight.tracker, self._intake.positions, metrics, options.commit_interval_s)
         self._gauges = Gauges(consumer, in_flight, clock_skew, metrics)
         self._tally = Tally(metrics)
         self._given_up = False  # not all that was received was finished and committed when it stopped
@@ -95,7 +95,7 @@ class MainLoop:
         while not is_stopping() and self._in_flight.guard.verdict is None and self._intake.lost is None:
             self._turn()
         if verdict := self._in_flight.guard.verdict:
-            self._ledger.retire(self._ledger.partitions)
+            self._tracker.start_revoking(self._tracker.partitions)
         self._drain()
         if verdict:
             raise stopped_by(verdict)
@@ -152,13 +152,13 @@ class MainLoop:
         )
         match rebalance.kind:
             case "assigned":
-                self._ledger.assign(rebalance.partitions)
+                self._tracker.assign(rebalance.partitions)
                 self._gauges.begin(rebalance.partitions)
             case "revoked":
                 self._hand_over(rebalance)
                 self._gauges.end(rebalance.partitions)
             case "lost":  # somebody else owns them already: nothing may be committed
-                self._ledger.forget(rebalance.partitions)
+                self._tracker.revoke(rebalance.partitions)
                 self._gauges.end(rebalance.partitions)
             case _:
                 assert_never(rebalance.kind)
@@ -182,9 +182,9 @@ class MainLoop:
 
     def _hand_over(self, rebalance: Rebalance) -> None:
         """Drop what is queued of these partitions, wait for what is in hand, let the listener commit the prefix."""
-        self._ledger.retire(rebalance.partitions)
+        self._tracker.start_revoking(rebalance.partitions)
         give_up_s = time.monotonic() + self._options.hand_over_timeout_s
-        while self._ledger.open_count(rebalance.partitions) and time.monotonic() < give_up_s:
+        while self._tracker.open_count(rebalance.partitions) and time.monotonic() < give_up_s:
             self._pipeline.check(ending=self.stopping)
             self._settle(self._endings.take(0.01))
         self._commits.release(rebalance)
@@ -192,9 +192,9 @@ class MainLoop:
     def _drain(self) -> None:
         self._intake.close()
         give_up_s = self.drain_ends_s = time.monotonic() + self._options.drain_timeout_s
-        in_hand = self._ledger.open_count(self._ledger.partitions)
+        in_hand = self._tracker.open_count(self._tracker.partitions)
         log.info("stopping", extra={"event": "stopping", "in_hand": in_hand})
-        while (left := self._ledger.open_count(self._ledger.partitions)) and time.monotonic() < give_up_s:
+        while (left := self._tracker.open_count(self._tracker.partitions)) and time.monotonic() < give_up_s:
             self._turn()
         if left:
             log.warning(
@@ -205,7 +205,7 @@ class MainLoop:
         while not (committed := self._commits.commit()) and time.monotonic() < give_up_s:
             self._turn()  # a rebalance is under way: the group takes commits again when it is through
         self._given_up = self._given_up or left > 0 or not committed
-        self._ledger.forget(self._ledger.partitions)  # what is still inside is not published any more
+        self._tracker.revoke(self._tracker.partitions)  # what is still inside is not published any more
 
 
 def _names(partitions: frozenset[Partition]) -> list[str]:

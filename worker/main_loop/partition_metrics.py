@@ -25,7 +25,7 @@ class Gauges:
 
     def __init__(self, consumer: Consumer, in_flight: InFlight, clock_skew: ClockSkew, metrics: Metrics) -> None:
         self._consumer = consumer
-        self._ledger = in_flight.ledger
+        self._tracker = in_flight.tracker
         self._door = in_flight.door
         self._clock_skew = clock_skew
         self._metrics = metrics
@@ -37,13 +37,13 @@ class Gauges:
         """Show partitions that were assigned."""
         self._meter.begin(partitions, time.monotonic())
         self._metrics.partitions.begin(partitions)
-        self._metrics.partitions.assigned.set(len(self._ledger.partitions))
+        self._metrics.partitions.assigned.set(len(self._tracker.partitions))
 
     def end(self, partitions: Iterable[Partition]) -> None:
         """Show partitions no more."""
         self._meter.end(partitions)
         self._metrics.partitions.end(partitions)
-        self._metrics.partitions.assigned.set(len(self._ledger.partitions))
+        self._metrics.partitions.assigned.set(len(self._tracker.partitions))
 
     def ended(self, job: Job) -> None:
         """Learn what an event takes."""
@@ -64,13 +64,13 @@ class Gauges:
     def _show_door(self) -> None:
         self._metrics.partitions.in_flight_tokens.set(self._door.in_flight_tokens)
         self._metrics.partitions.in_flight_bytes.set(self._door.in_flight_bytes)
-        self._metrics.partitions.paused.set(len(self._ledger.partitions) if self._door.paused else 0)
+        self._metrics.partitions.paused.set(len(self._tracker.partitions) if self._door.paused else 0)
 
     def _show_lag(self, now_s: float) -> None:
-        owned, records = self._ledger.partitions, 0
+        owned, records = self._tracker.partitions, 0
         for partition, place in self._consumer.places().items():
             if partition in owned:
-                lag = self._meter.measure(partition, place, self._ledger.standing(partition), now_s)
+                lag = self._meter.measure(partition, place, self._tracker.progress(partition), now_s)
                 records += lag.records
                 self._metrics.partitions.lag_records.labels(partition.topic, partition.number).set(lag.records)
                 self._metrics.partitions.lag_seconds.labels(partition.topic, partition.number).set(lag.seconds)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.flow.job import Partition
-    from worker.offsets.tracker import Standing
+    from worker.offsets.tracker import PartitionProgress
 
 
 class Place(NamedTuple):
@@ -50,16 +50,16 @@ class LagMeter:
             self._assigned_s.pop(partition, None)
             self._empty_s.pop(partition, None)
 
-    def measure(self, partition: Partition, place: Place, standing: Standing, now_s: float) -> Lag:
+    def measure(self, partition: Partition, place: Place, progress: PartitionProgress, now_s: float) -> Lag:
         """Return the lag of a partition that was taken in; what is not known yet counts as none."""
         position, end = place.position, place.end
         if position is not None and end is not None and position >= end:
             self._empty_s[partition] = place.at_s
-        first = position if standing.offset is None else standing.offset
+        first = position if progress.offset is None else progress.offset
         records = 0 if first is None else max(first, position or 0, end or 0) - first
         if records == 0:
             return Lag(0, 0.0)
-        since_s = self._since_s(partition, standing.last_s) if standing.first_s is None else standing.first_s
+        since_s = self._since_s(partition, progress.last_s) if progress.first_s is None else progress.first_s
         return Lag(records, max(0.0, now_s - since_s))
 
     def _since_s(self, partition: Partition, last_s: float | None) -> float:

@@ -1,4 +1,4 @@
-"""Which offsets are done: for each assignment of a partition, the contiguous prefix that may be committed."""
+"""Tracks which offsets are done: for each assignment of a partition, the contiguous prefix that may be committed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,31 @@ if TYPE_CHECKING:
 class _Assignment:
     """One stay of a partition with this worker: an epoch."""
 
-    __slots__ = ("committed", "epoch", "in_transactions", "last_s", "live", "open", "position", "tickets", "wanted")
+    __slots__ = (
+        "committed",
+        "epoch",
+        "in_transactions",
+        "last_s",
+        "live",
+        "open",
+        "position",
+        "tracked_offsets",
+        "wanted",
+    )
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.live = True
         self.wanted = True
-        self.tickets: deque[Ticket] = deque()  # received and not yet in the prefix, by offset
-        self.open = 0  # tickets that have not ended
+        self.tracked_offsets: deque[TrackedOffset] = deque()  # received and not yet in the prefix, by offset
+        self.open = 0  # tracked_offsets that have not ended
         self.position: int | None = None  # the next offset to read after everything up to here is done
         self.committed: int | None = None
         self.in_transactions = False  # it is committed with the outcomes, and in no other way
         self.last_s: float | None = None  # when the last one that was received was made
 
 
-class Standing(NamedTuple):
+class PartitionProgress(NamedTuple):
     """The first offset that is not done and when its record was made, and when the last record received was made.
 
     Times are as they were given; None where there is no such record.
@@ -39,7 +49,7 @@ class Standing(NamedTuple):
     last_s: float | None
 
 
-class Ticket:
+class TrackedOffset:
     """One received offset. Its job carries it; the main thread alone opens and ends it."""
 
     __slots__ = ("_assignment", "created_s", "done", "ended", "next_offset", "offset", "partition")
@@ -71,7 +81,7 @@ class Ticket:
         return self._assignment.epoch
 
 
-class Ledger:
+class OffsetTracker:
     """The received offsets of every assigned partition, and how far each partition is done without a gap.
 
     Compaction and transaction markers leave holes in the offsets, so the prefix runs over the offsets that were
@@ -94,30 +104,30 @@ class Ledger:
             self._epochs += 1
             self._assigned[partition] = _Assignment(self._epochs)
 
-    def retire(self, partitions: Iterable[Partition]) -> None:
+    def start_revoking(self, partitions: Iterable[Partition]) -> None:
         """Begin to give partitions up: stages drop what is queued, what is in hand may still be published."""
         for partition in partitions:
             if assignment := self._assigned.get(partition):
                 assignment.wanted = False
 
-    def restart(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    def reset(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Begin a new epoch for partitions with open or dropped events; return the first of those events' offsets."""
         restarted = {
-            partition: assignment.tickets[0].offset
+            partition: assignment.tracked_offsets[0].offset
             for partition in partitions
-            if (assignment := self._assigned.get(partition)) and assignment.tickets
+            if (assignment := self._assigned.get(partition)) and assignment.tracked_offsets
         }
         self.assign(restarted)
         return restarted
 
-    def forget(self, partitions: Iterable[Partition]) -> None:
+    def revoke(self, partitions: Iterable[Partition]) -> None:
         """Give the partitions up: nothing of them can be committed any more."""
         for partition in partitions:
             self._end(partition)
 
-    def open(
+    def track(
         self, partition: Partition, offset: int, next_offset: int | None = None, created_s: float = 0.0
-    ) -> Ticket | None:
+    ) -> TrackedOffset | None:
         """Note a received offset, where the partition goes on behind it if not with the next one, and its time.
 
         None where the partition is not (or no longer) this worker's.
@@ -125,41 +135,43 @@ class Ledger:
         assignment = self._assigned.get(partition)
         if assignment is None or not assignment.wanted:
             return None
-        ticket = Ticket(partition, offset, offset + 1 if next_offset is None else next_offset, created_s, assignment)
+        tracked = TrackedOffset(
+            partition, offset, offset + 1 if next_offset is None else next_offset, created_s, assignment
+        )
         assignment.last_s = created_s
-        assignment.tickets.append(ticket)
+        assignment.tracked_offsets.append(tracked)
         assignment.open += 1
-        return ticket
+        return tracked
 
-    def settle(self, ticket: Ticket, *, done: bool, committed: bool = False) -> None:
-        """End a ticket: `done` when its result or dead letter was acknowledged, else dropped; twice is an error.
+    def finish(self, tracked: TrackedOffset, *, done: bool, committed: bool = False) -> None:
+        """End a tracked offset: `done` when its result or dead letter was acknowledged, else dropped; twice is an error.
 
-        A dropped ticket stays in the way of the prefix, so that it is read again by whoever owns the partition next.
+        A dropped tracked stays in the way of the prefix, so that it is read again by whoever owns the partition next.
         `committed` says that everything up to it was committed with it, in a transaction.
         """
-        if ticket.ended:
-            raise ValueError(f"{ticket.partition} offset {ticket.offset} ended twice")
-        ticket.ended = True
-        ticket.done = done
-        assignment = ticket._assignment  # noqa: SLF001 - the two classes are one idea
+        if tracked.ended:
+            raise ValueError(f"{tracked.partition} offset {tracked.offset} ended twice")
+        tracked.ended = True
+        tracked.done = done
+        assignment = tracked._assignment  # noqa: SLF001 - the two classes are one idea
         assignment.open -= 1
-        while assignment.tickets and assignment.tickets[0].done:
-            assignment.position = assignment.tickets.popleft().next_offset
+        while assignment.tracked_offsets and assignment.tracked_offsets[0].done:
+            assignment.position = assignment.tracked_offsets.popleft().next_offset
         if committed:
             assignment.in_transactions = True
             assignment.committed = assignment.position
 
     def open_count(self, partitions: Iterable[Partition]) -> int:
-        """Return how many tickets of these partitions have not ended."""
+        """Return how many tracked_offsets of these partitions have not ended."""
         return sum(assignment.open for partition in partitions if (assignment := self._assigned.get(partition)))
 
-    def standing(self, partition: Partition) -> Standing:
+    def progress(self, partition: Partition) -> PartitionProgress:
         """Return how far a partition is."""
         assignment = self._assigned[partition]
-        if not assignment.tickets:
-            return Standing(None, None, assignment.last_s)
-        first = assignment.tickets[0]
-        return Standing(first.offset, first.created_s, assignment.last_s)
+        if not assignment.tracked_offsets:
+            return PartitionProgress(None, None, assignment.last_s)
+        first = assignment.tracked_offsets[0]
+        return PartitionProgress(first.offset, first.created_s, assignment.last_s)
 
     def advance(self, positions: dict[Partition, int]) -> None:
         """Note where reading has come to: what was not received on the way, such as the end of a transaction, is none.
@@ -172,7 +184,7 @@ class Ledger:
             assignment = self._assigned.get(partition)
             if assignment is None or assignment.position is None or assignment.in_transactions:
                 continue
-            if assignment.wanted and not assignment.tickets:
+            if assignment.wanted and not assignment.tracked_offsets:
                 assignment.position = max(assignment.position, position)
 
     def committable(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:

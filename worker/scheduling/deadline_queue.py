@@ -132,7 +132,7 @@ class DeadlineQueue:
     def sweep(self) -> list[Job]:
         """Take out the lists whose partition is being given up."""
         self.sort_in()
-        return self.remove([at for at, queued in enumerate(self.waiting) if not queued.job.ticket.wanted])
+        return self.remove([at for at, queued in enumerate(self.waiting) if not queued.job.tracked.wanted])
 
     def _move(self, queued: QueuedJob, effective_s: float, priority: float) -> None:
         self.sort_in()

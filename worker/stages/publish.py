@@ -80,7 +80,7 @@ class Publish:
                 self._metrics.batches.count_cache(name, hits=cache.hits, misses=cache.misses)
 
     def _publish(self, job: Job) -> None:
-        job.dropped = job.dropped or not job.ticket.live
+        job.dropped = job.dropped or not job.tracked.live
         if job.dropped:
             self._delivery.drop(job)
         elif job.fault:

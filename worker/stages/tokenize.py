@@ -63,7 +63,7 @@ class Tokenize:
     def run(self, inbox: Iterable[Job], scoring: Channel[Job], publishing: Channel[Job]) -> None:
         """Take events one by one until the inbox ends."""
         for job in inbox:
-            job.dropped = not job.ticket.wanted
+            job.dropped = not job.tracked.wanted
             if not job.dropped:
                 self._prepare(job)
                 job.tokenized_s = time.monotonic()

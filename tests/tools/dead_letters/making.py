@@ -41,7 +41,7 @@ def a_letter(  # each is a fact of its own
     record = Record(partition, number, 1_795_305_600_000, key, value_of(number) if value == b"" else value, headers)
     if lost:
         record = Record(partition, number, -1, None, None, (), Corrupt(number + lost, "failed crc check"))
-    job = Job(record=record, ticket=a_ticket(partition, number), received_s=0.0, created_s=0.0)
+    job = Job(record=record, tracked=a_ticket(partition, number), received_s=0.0, created_s=0.0)
     job.fault = Fault(reason, "decode", "InvalidEvent", "candidates: expected 1 to 1000, got 0", "candidates")
     return dead_letter(job, group_id="g", worker_version="0.1.0", model=ModelName("m", "1"), now_s=FIRST_S, keep=keep)
 

@@ -14,13 +14,13 @@ from worker.kafka_io import Producer, check_topics
 if TYPE_CHECKING:
     from worker.dead_letters import DeadLetter
     from worker.kafka_io import KafkaOptions
-    from worker.offsets.tracker import Ticket
+    from worker.offsets.tracker import TrackedOffset
 
 
 class Delivery(NamedTuple):
     """What became of an event: acknowledged by its topic, or not (`error`)."""
 
-    ticket: Ticket
+    tracked: TrackedOffset
     topic: str
     error: Exception | None
 
@@ -38,12 +38,12 @@ class Outlets:
         if to is not None:
             self._producer(to)
 
-    def send(self, ticket: Ticket, letter: DeadLetter) -> None:
+    def send(self, tracked: TrackedOffset, letter: DeadLetter) -> None:
         """Send an event back; a Delivery follows. Raises RecordTooLarge, and StopError where its topic is missing."""
         topic = self._to or letter.partition.topic
 
         def report(error: Exception | None) -> None:
-            self._deliveries.append(Delivery(ticket, topic, error))
+            self._deliveries.append(Delivery(tracked, topic, error))
 
         self._producer(topic).send(topic, letter.key, letter.value, replayed_headers(letter), report)
 

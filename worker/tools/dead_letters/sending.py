@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from worker.exits import Exit, StopError
 from worker.kafka_io import RecordTooLarge
-from worker.offsets.tracker import Ledger
+from worker.offsets.tracker import OffsetTracker
 from worker.tools.dead_letters.choice import why_not
 from worker.tools.dead_letters.rows import counted, read_or_say
 from worker.tools.screen import Screen, complain
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from worker.dead_letters import DeadLetter
     from worker.flow.job import Record
-    from worker.offsets.tracker import Ticket
+    from worker.offsets.tracker import TrackedOffset
     from worker.tools.dead_letters.choice import Choice
     from worker.tools.dead_letters.options import ReplayOptions
     from worker.tools.dead_letters.outlets import Outlets
@@ -38,9 +38,9 @@ class Sending:
         self._outlets = outlets
         self._choice = choice
         self._options = options
-        # Only what was chosen is in the ledger: the progress ends with the last of those, not with the topic.
-        self._ledger = Ledger()
-        self._ledger.assign(topic.partitions)
+        # Only what was chosen is in the tracker: the progress ends with the last of those, not with the topic.
+        self._tracker = OffsetTracker()
+        self._tracker.assign(topic.partitions)
         self._fates: Counter[tuple[str, ...]] = Counter()
         self._failure: Exception | None = None
         self._sent = 0
@@ -62,7 +62,7 @@ class Sending:
 
     @property
     def _in_flight(self) -> int:
-        return self._ledger.open_count(self._ledger.partitions)
+        return self._tracker.open_count(self._tracker.partitions)
 
     def _send_all(self, is_stopping: Callable[[], bool]) -> bool:
         """Return whether the end was reached; else it was asked to stop."""
@@ -86,23 +86,23 @@ class Sending:
         skipped = why_not(record, letter, self._options)
         if skipped is None and not self._may_send(is_stopping):
             return False
-        ticket = self._ledger.open(record.partition, record.offset)
-        assert ticket is not None, "the partitions are assigned to the end"
-        skipped = skipped or self._send(ticket, letter)
+        tracked = self._tracker.track(record.partition, record.offset)
+        assert tracked is not None, "the partitions are assigned to the end"
+        skipped = skipped or self._send(tracked, letter)
         if skipped is None:
             return True
-        self._ledger.settle(ticket, done=True)
+        self._tracker.finish(tracked, done=True)
         return self._pass_over(f"skipped: {skipped}")
 
-    def _send(self, ticket: Ticket, letter: DeadLetter) -> str | None:
+    def _send(self, tracked: TrackedOffset, letter: DeadLetter) -> str | None:
         """Send it, or return why that cannot be."""
         try:
-            self._outlets.send(ticket, letter)
+            self._outlets.send(tracked, letter)
         except RecordTooLarge as error:
-            complain(f"skipped: {ticket.partition.number}:{ticket.offset}: {error}")
+            complain(f"skipped: {tracked.partition.number}:{tracked.offset}: {error}")
             return "larger than its topic or --max-record-bytes allows"
         except StopError:
-            self._ledger.settle(ticket, done=False)
+            self._tracker.finish(tracked, done=False)
             raise
         self._sent += 1
         return None
@@ -126,16 +126,16 @@ class Sending:
 
     def _settle(self) -> None:
         """Take in the acknowledgements, and commit now and then."""
-        for ticket, topic, error in self._outlets.deliveries():
-            self._ledger.settle(ticket, done=error is None)
+        for tracked, topic, error in self._outlets.deliveries():
+            self._tracker.finish(tracked, done=error is None)
             if error is None:
                 self._fates[f"sent to {topic}",] += 1
             else:
                 self._failure = self._failure or error
         now_s = time.monotonic()
-        if now_s >= self._commit_due_s and (offsets := self._ledger.committable()):
+        if now_s >= self._commit_due_s and (offsets := self._tracker.committable()):
             self._topic.commit(offsets)
-            self._ledger.committed(offsets)
+            self._tracker.committed(offsets)
             self._commit_due_s = now_s + _COMMIT_EVERY_S
 
     def _finish(self) -> None:
