@@ -7,7 +7,7 @@ import pytest
 from tests.support.making import PARTITION, pairs, record
 from worker.admission.dead_letter_guard import DeadLetterGuard, DeadLetterLimits
 from worker.admission.in_flight import InFlight
-from worker.admission.in_flight_limit import Door, DoorLimits
+from worker.admission.in_flight_limit import InFlightLimit, InFlightOptions
 from worker.admission.key_order import Predecessors, by_key, by_nothing
 from worker.flow.job import Fault, Job, Partition, Record
 from worker.offsets.tracker import OffsetTracker
@@ -18,7 +18,7 @@ NOW_S, CLOCK_OFFSET_S = 1_000.0, 1_700_000_000.0
 def _books(predecessors: Predecessors | None = None, limits: DeadLetterLimits | None = None) -> InFlight:
     books = InFlight(
         OffsetTracker(),
-        Door(DoorLimits()),
+        InFlightLimit(InFlightOptions()),
         DeadLetterGuard(limits or DeadLetterLimits()),
         predecessors or Predecessors(by_key),
     )
@@ -38,8 +38,12 @@ def test_an_admitted_record_is_charged_and_linked_to_the_one_before() -> None:
     jobs = [_admitted(books, each) for each in records]
     assert [job.record.offset for job in jobs] == [5, 6, 7]
     assert [job.after for job in jobs] == [None, None, jobs[0]]
-    assert [job.charge for job in jobs] == [100, books.door.MIN_CHARGE, books.door.MIN_CHARGE]
-    assert books.door.in_flight_tokens == sum(job.charge for job in jobs)
+    assert [job.reserved_tokens for job in jobs] == [
+        100,
+        books.in_flight_limit.MIN_TOKENS,
+        books.in_flight_limit.MIN_TOKENS,
+    ]
+    assert books.in_flight_limit.in_flight_tokens == sum(job.reserved_tokens for job in jobs)
     assert books.tracker.open_count([PARTITION]) == 3
 
 
@@ -60,16 +64,16 @@ def test_an_event_is_never_younger_than_its_receipt() -> None:
 def test_a_record_of_a_partition_that_is_not_ours_is_written_down_nowhere() -> None:
     books = _books()
     assert books.admit(Record(Partition("requests", 1), 0, 1, None, b"{}"), NOW_S, CLOCK_OFFSET_S) is None
-    assert books.door.in_flight_bytes == books.door.in_flight_tokens == 0
+    assert books.in_flight_limit.in_flight_bytes == books.in_flight_limit.in_flight_tokens == 0
 
 
 def test_keys_and_headers_count_at_the_door() -> None:
     books = _books()
     job = _admitted(books, Record(PARTITION, 0, 1, b"k" * 100, b"v" * 200, (("näme", b"h" * 95), ("null", None))))
-    assert books.door.in_flight_bytes == 704  # of which the first name has five, and each header 150
-    assert books.door.in_flight_tokens == 176
+    assert books.in_flight_limit.in_flight_bytes == 704  # of which the first name has five, and each header 150
+    assert books.in_flight_limit.in_flight_tokens == 176
     books.end(job, committed=False)
-    assert (books.door.in_flight_bytes, books.door.in_flight_tokens) == (0, 0)
+    assert (books.in_flight_limit.in_flight_bytes, books.in_flight_limit.in_flight_tokens) == (0, 0)
 
 
 def test_the_door_learns_from_an_event_that_was_tokenized() -> None:
@@ -77,7 +81,7 @@ def test_the_door_learns_from_an_event_that_was_tokenized() -> None:
     first = _admitted(books, record(0, value=b"x" * 1000))
     first.pairs = pairs(500, 500)
     books.end(first, committed=False)
-    assert _admitted(books, record(1, value=b"x" * 1000)).charge > first.charge
+    assert _admitted(books, record(1, value=b"x" * 1000)).reserved_tokens > first.reserved_tokens
 
 
 def test_what_has_ended_may_be_committed_and_holds_nobody_back() -> None:

@@ -100,12 +100,12 @@ def test_a_thousand_events_behind_a_slow_model_wait_at_the_door(line: Line) -> N
         max_poll_interval_s=6,
         session_timeout_s=6,
     )
-    padding = "x" * 50_000  # 50 MB in all, several times in memory: a worker without a door would hold it
+    padding = "x" * 50_000  # 50 MB in all, several times in memory: a worker without a limit would hold it
     sent = line.publish(event(number, candidates=3, words=20, metadata=padding) for number in range(50))
     worker.until("what every batch needs is allocated", lambda: worker.metric("rerank_events_total") == len(sent))
     before_bytes = worker.metric("process_resident_memory_bytes")
     sent += line.publish(event(number, candidates=3, words=20, metadata=padding) for number in range(50, 1000))
-    worker.until("the door is shut", lambda: worker.metric("rerank_partitions_paused") == 3)
+    worker.until("the in-flight limit is reached", lambda: worker.metric("rerank_partitions_paused") == 3)
     largest_tokens = largest_bytes = 0.0
 
     def finished() -> bool:
@@ -130,7 +130,7 @@ def test_a_thousand_events_that_are_mostly_metadata_do_not_fill_the_memory(line:
     before_bytes = worker.metric("process_resident_memory_bytes")
     padding = "x" * 100_000
     sent = line.publish(event(number, metadata=padding) for number in range(1000))
-    worker.until("the door is shut", lambda: worker.metric("rerank_partitions_paused") == 3)
+    worker.until("the in-flight limit is reached", lambda: worker.metric("rerank_partitions_paused") == 3)
     largest = {"rerank_in_flight_bytes": 0.0, "process_resident_memory_bytes": 0.0}
 
     def finished() -> bool:

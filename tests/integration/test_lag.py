@@ -68,7 +68,7 @@ def test_a_backlog_shows_in_records_and_in_the_age_of_its_oldest_and_is_gone_whe
 def test_what_comes_while_all_partitions_are_paused_shows_although_nothing_is_received(line: Line) -> None:
     worker = _start(line, event_s=45, max_in_flight_tokens=16, max_poll_records=1)
     line.publish([event(1, candidates=2)], partition=0)
-    worker.until("the door is shut", lambda: worker.metric("rerank_partitions_paused") == 3)
+    worker.until("the in-flight limit is reached", lambda: worker.metric("rerank_partitions_paused") == 3)
     line.publish([event(2), event(3)], partition=0)
     line.publish((event(number) for number in range(50)), partition=1)
 

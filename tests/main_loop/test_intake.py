@@ -1,4 +1,4 @@
-"""What comes in: a door that is full, partitions that are not ours, records that are passed over or read again."""
+"""What comes in: an in-flight limit that is reached, partitions that are not ours, records that are passed over or read again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ def test_an_admitted_record_is_charged_linked_to_the_one_before_and_handed_to_th
     jobs = line.take(record(5, key=b"k", value=b"x" * 400), record(6, key=b"other"), record(7, key=b"k"))
     assert [job.record.offset for job in jobs] == [5, 6, 7]
     assert [job.after for job in jobs] == [None, None, jobs[0]]
-    assert [job.charge for job in jobs] == [100, line.door.MIN_CHARGE, line.door.MIN_CHARGE]
-    assert line.door.in_flight_tokens == sum(job.charge for job in jobs)
+    assert [job.reserved_tokens for job in jobs] == [
+        100,
+        line.in_flight_limit.MIN_TOKENS,
+        line.in_flight_limit.MIN_TOKENS,
+    ]
+    assert line.in_flight_limit.in_flight_tokens == sum(job.reserved_tokens for job in jobs)
     assert line.tracker.open_count([PARTITION]) == 3
 
 
@@ -28,7 +32,7 @@ def test_records_of_a_partition_that_is_not_assigned_are_ignored() -> None:
     stranger = Record(Partition("requests", 1), 0, 1, None, b"{}")
     (job,) = line.take(stranger, record(0))
     assert job.record.partition == PARTITION
-    assert line.door.in_flight_tokens == job.charge
+    assert line.in_flight_limit.in_flight_tokens == job.reserved_tokens
 
 
 def test_a_wall_clock_that_jumps_after_the_receipt_of_an_event_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.making import PARTITION
 from worker.admission.dead_letter_guard import DeadLetterGuard, DeadLetterLimits
 from worker.admission.in_flight import InFlight
-from worker.admission.in_flight_limit import Door, DoorLimits
+from worker.admission.in_flight_limit import InFlightLimit, InFlightOptions
 from worker.admission.key_order import Predecessors, by_key
 from worker.dead_letters import REASONS
 from worker.delivery import Ending
@@ -132,7 +132,7 @@ class Bench:
     loop: MainLoop
     consumer: Consumer
     tracker: WatchedTracker
-    door: Door
+    in_flight_limit: InFlightLimit
     inbox: Channel[Job]
     endings: Channel[Ending]
     metrics: Metrics
@@ -173,7 +173,11 @@ def bench(
     **options: Any,
 ) -> Bench:
     """Make a loop that commits in every turn, unless told otherwise; each stage is given the bench."""
-    tracker, door, metrics = WatchedTracker(), Door(DoorLimits(max_in_flight_tokens=limit)), Metrics(REASONS)
+    tracker, in_flight_limit, metrics = (
+        WatchedTracker(),
+        InFlightLimit(InFlightOptions(max_in_flight_tokens=limit)),
+        Metrics(REASONS),
+    )
     guard = DeadLetterGuard(dead_letters or DeadLetterLimits())
     inbox: Channel[Job] = Channel()
     endings: Channel[Ending] = Channel()
@@ -188,7 +192,7 @@ def bench(
     }
     loop = MainLoop(
         consumer=consumer,
-        in_flight=InFlight(tracker, door, guard, Predecessors(line_of)),
+        in_flight=InFlight(tracker, in_flight_limit, guard, Predecessors(line_of)),
         pipeline=pipeline,
         inbox=inbox,
         endings=endings,
@@ -197,5 +201,5 @@ def bench(
         options=LoopOptions(**given),
         read_interval_s=read_interval_s,
     )
-    made = Bench(loop, consumer, tracker, door, inbox, endings, metrics, pipeline)
+    made = Bench(loop, consumer, tracker, in_flight_limit, inbox, endings, metrics, pipeline)
     return made

@@ -9,7 +9,7 @@ from worker.flow.job import Job
 
 if TYPE_CHECKING:
     from worker.admission.dead_letter_guard import DeadLetterGuard
-    from worker.admission.in_flight_limit import Door
+    from worker.admission.in_flight_limit import InFlightLimit
     from worker.admission.key_order import Predecessors
     from worker.flow.job import Record
     from worker.offsets.tracker import OffsetTracker
@@ -21,11 +21,11 @@ _HEADER_BYTES = 150  # what a header takes beside its name and value; it may hav
 class InFlight:
     """The four books in which each event inside the worker stands, from its admission to its end, in all or in none.
 
-    The tracker has its offset, the door its size, the guard its turn to be judged, the predecessors its place in line.
+    The tracker has its offset, the in-flight limit its size, the guard its turn to be judged, the predecessors its place in line.
     """
 
     tracker: OffsetTracker
-    door: Door
+    in_flight_limit: InFlightLimit
     guard: DeadLetterGuard
     predecessors: Predecessors
 
@@ -42,7 +42,7 @@ class InFlight:
         if tracked is None:
             return None
         job = Job(record, tracked, received_s=now_s, created_s=created_s)
-        job.charge = self.door.admit(_size_bytes(record))
+        job.reserved_tokens = self.in_flight_limit.reserve(_size_bytes(record))
         self.guard.received(tracked)
         self.predecessors.link(job)
         return job
@@ -55,7 +55,9 @@ class InFlight:
         """
         self.tracker.finish(job.tracked, done=not job.dropped, committed=committed)
         self.guard.ended(job.tracked, job.fault.reason if job.fault else None)
-        self.door.release(job.charge, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0)
+        self.in_flight_limit.release(
+            job.reserved_tokens, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0
+        )
         self.predecessors.forget(job)
         return job.dropped and job.tracked.wanted
 

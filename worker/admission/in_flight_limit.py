@@ -1,4 +1,4 @@
-"""The limits on what is in flight: tokens and bytes, charged when a record comes in, released when it has ended."""
+"""The limits on what is in flight: tokens and bytes, reserved when a record comes in, released when it has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import Doc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoorLimits:
+class InFlightOptions:
     """How much may be inside the worker at once."""
 
     max_in_flight_tokens: Annotated[
@@ -28,34 +28,34 @@ class DoorLimits:
     ] = 64
 
 
-class Door:
+class InFlightLimit:
     """Counts tokens and bytes in flight: tokens are what the model has to do, bytes what the memory has to hold.
 
-    A record's tokens are not known when it comes, so its bytes are charged for them. The ratio is learnt from the
-    events that have ended; it sinks where most of an event is metadata, and then it is the bytes that shut the door. A
+    A record's tokens are not known when it comes, so its bytes are counted for them. The ratio is learnt from the
+    events that have ended; it sinks where most of an event is metadata, and then it is the bytes that shut the in_flight_limit. A
     record never costs nothing: a thousand tombstones are a thousand objects in memory.
     """
 
-    MIN_CHARGE = 16
+    MIN_TOKENS = 16
     _LEARNING_RATE = 0.02
 
-    def __init__(self, limits: DoorLimits) -> None:
+    def __init__(self, limits: InFlightOptions) -> None:
         self.limits = limits
         self._tokens_per_byte = 0.25  # English product text in JSON
         self.in_flight_tokens = 0
         self.in_flight_bytes = 0
         self.paused = False
 
-    def admit(self, size_bytes: int) -> int:
-        """Let a record of this size in; return its charge, to be given back by `release`."""
-        charge = max(self.MIN_CHARGE, round(size_bytes * self._tokens_per_byte))
-        self.in_flight_tokens += charge
+    def reserve(self, size_bytes: int) -> int:
+        """Let a record of this size in; return its reserved_tokens, to be given back by `release`."""
+        reserved_tokens = max(self.MIN_TOKENS, round(size_bytes * self._tokens_per_byte))
+        self.in_flight_tokens += reserved_tokens
         self.in_flight_bytes += size_bytes
-        return charge
+        return reserved_tokens
 
-    def release(self, charge: int, size_bytes: int, tokens: int) -> None:
+    def release(self, reserved_tokens: int, size_bytes: int, tokens: int) -> None:
         """Let an event out; `tokens` is what it really had, 0 where that was never known."""
-        self.in_flight_tokens -= charge
+        self.in_flight_tokens -= reserved_tokens
         self.in_flight_bytes -= size_bytes
         if tokens and size_bytes:
             self._tokens_per_byte += self._LEARNING_RATE * (tokens / size_bytes - self._tokens_per_byte)

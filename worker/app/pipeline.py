@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker.admission.dead_letter_guard import DeadLetterGuard
 from worker.admission.in_flight import InFlight
-from worker.admission.in_flight_limit import Door
+from worker.admission.in_flight_limit import InFlightLimit
 from worker.admission.key_order import Predecessors
 from worker.events.codec import Decoder
 from worker.flow.channel import Channel
@@ -122,4 +122,6 @@ class Line:
 
 def _in_flight(settings: Settings) -> InFlight:
     order = Predecessors(settings.delivery.line_of)
-    return InFlight(OffsetTracker(), Door(settings.door), DeadLetterGuard(settings.dead_letters), order)
+    return InFlight(
+        OffsetTracker(), InFlightLimit(settings.in_flight_limit), DeadLetterGuard(settings.dead_letters), order
+    )

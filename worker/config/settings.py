@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.admission.dead_letter_guard import DeadLetterLimits
-from worker.admission.in_flight_limit import DoorLimits
+from worker.admission.in_flight_limit import InFlightOptions
 from worker.config.options import PREFIX, options
 from worker.config.toml import read_file
 from worker.config.validation import Given, build_groups
@@ -39,7 +39,7 @@ class Settings:
     model: ModelOptions
     batch: BatchLimits
     costs: CostOptions
-    door: DoorLimits
+    in_flight_limit: InFlightOptions
     dead_letters: DeadLetterLimits
     stages: StageOptions
     loop: LoopOptions

@@ -22,7 +22,7 @@ PANELS = {
     "model": "Model",
     "batch": "Batches and deadlines",
     "costs": "Batches and deadlines",
-    "door": "Limits",
+    "in_flight_limit": "Limits",
     "dead_letters": "Limits",
     "stages": "Threads",
     "loop": "Commits and stopping",

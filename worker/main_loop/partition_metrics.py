@@ -1,4 +1,4 @@
-"""Brings the gauges up to date that show where the worker stands: its partitions, their lag, the door, the clocks."""
+"""Brings the gauges up to date that show where the worker stands: its partitions, their lag, the in-flight limit, the clocks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Gauges:
     def __init__(self, consumer: Consumer, in_flight: InFlight, clock_skew: ClockSkew, metrics: Metrics) -> None:
         self._consumer = consumer
         self._tracker = in_flight.tracker
-        self._door = in_flight.door
+        self._in_flight_limit = in_flight.in_flight_limit
         self._clock_skew = clock_skew
         self._metrics = metrics
         self._meter = LagMeter()
@@ -62,9 +62,9 @@ class Gauges:
             self._show_clock_skew(now_s)
 
     def _show_door(self) -> None:
-        self._metrics.partitions.in_flight_tokens.set(self._door.in_flight_tokens)
-        self._metrics.partitions.in_flight_bytes.set(self._door.in_flight_bytes)
-        self._metrics.partitions.paused.set(len(self._tracker.partitions) if self._door.paused else 0)
+        self._metrics.partitions.in_flight_tokens.set(self._in_flight_limit.in_flight_tokens)
+        self._metrics.partitions.in_flight_bytes.set(self._in_flight_limit.in_flight_bytes)
+        self._metrics.partitions.paused.set(len(self._tracker.partitions) if self._in_flight_limit.paused else 0)
 
     def _show_lag(self, now_s: float) -> None:
         owned, records = self._tracker.partitions, 0

@@ -116,7 +116,7 @@ class PartitionMetrics:
 
     def __init__(self, new: Registry) -> None:
         self.in_flight_tokens = new.gauge(
-            "in_flight_tokens", "Tokens of the events inside the worker, as the door counts them."
+            "in_flight_tokens", "Tokens of the events inside the worker, as the in-flight limit counts them."
         )
         self.in_flight_bytes = new.gauge(
             "in_flight_bytes", "Bytes of the records inside the worker, keys and headers included."
@@ -133,7 +133,7 @@ class PartitionMetrics:
             **partition,
         )
         self.assigned = new.gauge("partitions_assigned", "Partitions that this worker owns.")
-        self.paused = new.gauge("partitions_paused", "Partitions paused because the door is shut.")
+        self.paused = new.gauge("partitions_paused", "Partitions paused because the in-flight limit is reached.")
         self.jumps = new.counter(
             "position_jumps",
             "Times that reading went on ahead of where it had come to, past requests that are lost, or back.",

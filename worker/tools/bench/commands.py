@@ -22,7 +22,7 @@ bench = typer.Typer(name="bench", help="Measure the worker and its parts on this
 DEFAULTS = {"bootstrap_servers": OWN, "model": str(MODEL)}
 
 # What decides how a worker as a child process does.
-OF_THE_WORKER = ("kafka", "delivery", "events", "model", "batch", "costs", "door", "stages")
+OF_THE_WORKER = ("kafka", "delivery", "events", "model", "batch", "costs", "in_flight_limit", "stages")
 # What of it a bench decides: its names on the broker, and the score cache, for which it has a flag of its own.
 NOT_THE_WORKERS = (*OWN_TOPICS, "transactional_id", "score_cache_mb")
 
@@ -42,7 +42,17 @@ def scorer(settings: Settings, own: ScorerOptions) -> None:
 
 
 @bench.command()
-@takes("kafka", "events", "model", "batch", "door", "stages", own=HostOptions, defaults=DEFAULTS, without=OWN_TOPICS)
+@takes(
+    "kafka",
+    "events",
+    "model",
+    "batch",
+    "in_flight_limit",
+    "stages",
+    own=HostOptions,
+    defaults=DEFAULTS,
+    without=OWN_TOPICS,
+)
 def host(settings: Settings, own: HostOptions) -> None:
     """Measure all that is not the model: the whole worker through a broker, with a scorer that costs nothing."""
     from worker.tools.bench.host import bench_host
