@@ -8,19 +8,19 @@ from tests.support.making import PARTITION, pairs, record
 from worker.admission.dead_letter_guard import DeadLetterGuard, DeadLetterLimits
 from worker.admission.in_flight import InFlight
 from worker.admission.in_flight_limit import InFlightLimit, InFlightOptions
-from worker.admission.key_order import Predecessors, by_key, by_nothing
+from worker.admission.key_order import PrecedenceLinks, by_key, by_nothing
 from worker.flow.job import Fault, Job, Partition, Record
 from worker.offsets.tracker import OffsetTracker
 
 NOW_S, CLOCK_OFFSET_S = 1_000.0, 1_700_000_000.0
 
 
-def _books(predecessors: Predecessors | None = None, limits: DeadLetterLimits | None = None) -> InFlight:
+def _books(links: PrecedenceLinks | None = None, limits: DeadLetterLimits | None = None) -> InFlight:
     books = InFlight(
         OffsetTracker(),
         InFlightLimit(InFlightOptions()),
         DeadLetterGuard(limits or DeadLetterLimits()),
-        predecessors or Predecessors(by_key),
+        links or PrecedenceLinks(by_key),
     )
     books.tracker.assign([PARTITION])
     return books
@@ -48,7 +48,7 @@ def test_an_admitted_record_is_charged_and_linked_to_the_one_before() -> None:
 
 
 def test_nothing_is_linked_where_keys_have_no_order() -> None:
-    books = _books(Predecessors(by_nothing))
+    books = _books(PrecedenceLinks(by_nothing))
     assert [_admitted(books, record(at, key=b"k")).after for at in (5, 6)] == [None, None]
 
 

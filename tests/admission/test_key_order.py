@@ -4,22 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import making
-from worker.admission.key_order import Order, Predecessors, by_key, by_nothing, by_partition
+from worker.admission.key_order import PrecedenceLinks, Resequencer, by_key, by_nothing, by_partition
 from worker.flow.job import Job
 from worker.offsets.tracker import OffsetTracker
 
 
 def _linked(*keys: bytes | None) -> list[Job]:
-    predecessors = Predecessors(by_key)
+    links = PrecedenceLinks(by_key)
     jobs = [making.job(1, key=key, offset=offset) for offset, key in enumerate(keys)]
     for job in jobs:
-        predecessors.link(job)
+        links.link(job)
     return jobs
 
 
 def test_a_later_event_of_a_key_waits_for_the_earlier_ones() -> None:
     first, second, third = _linked(b"k", b"k", b"k")
-    order = Order()
+    order = Resequencer()
     assert list(order.ready(third)) == []
     assert list(order.ready(second)) == []
     assert len(order) == 2
@@ -27,18 +27,18 @@ def test_a_later_event_of_a_key_waits_for_the_earlier_ones() -> None:
     assert len(order) == 0
 
 
-def _in_one_epoch(*keys: bytes | None, predecessors: Predecessors | None = None) -> list[Job]:
-    tracker, predecessors = OffsetTracker(), predecessors or Predecessors(by_key)
+def _in_one_epoch(*keys: bytes | None, links: PrecedenceLinks | None = None) -> list[Job]:
+    tracker, links = OffsetTracker(), links or PrecedenceLinks(by_key)
     tracker.assign([making.PARTITION])
     jobs = [making.job(1, key=key, offset=offset, tracker=tracker) for offset, key in enumerate(keys)]
     for job in jobs:
-        predecessors.link(job)
+        links.link(job)
     return jobs
 
 
 def test_what_follows_a_dropped_event_of_its_key_is_dropped_too() -> None:
     first, second, third = _in_one_epoch(b"k", b"k", b"k")
-    order = Order()
+    order = Resequencer()
     assert list(order.ready(second)) == []
     first.dropped = True
     assert list(order.ready(first)) == [first, second]
@@ -47,15 +47,15 @@ def test_what_follows_a_dropped_event_of_its_key_is_dropped_too() -> None:
 
 
 def test_in_a_partitions_line_every_event_waits_for_the_one_before_it_whatever_its_key() -> None:
-    first, second, third = _in_one_epoch(b"k", None, b"other", predecessors=Predecessors(by_partition))
-    order = Order()
+    first, second, third = _in_one_epoch(b"k", None, b"other", links=PrecedenceLinks(by_partition))
+    order = Resequencer()
     assert list(order.ready(third)) == list(order.ready(second)) == []
     assert list(order.ready(first)) == [first, second, third]
 
 
 def test_what_waits_for_an_event_that_is_dropped_while_it_leaves_is_dropped_too() -> None:
-    first, second, third = _in_one_epoch(b"k", None, b"other", predecessors=Predecessors(by_partition))
-    order = Order()
+    first, second, third = _in_one_epoch(b"k", None, b"other", links=PrecedenceLinks(by_partition))
+    order = Resequencer()
     assert list(order.ready(third)) == list(order.ready(second)) == []
     for leaving in order.ready(first):
         leaving.dropped = leaving.dropped or leaving is second  # its transaction failed just now
@@ -63,7 +63,7 @@ def test_what_waits_for_an_event_that_is_dropped_while_it_leaves_is_dropped_too(
 
 
 def test_without_a_line_no_event_waits() -> None:
-    first, second = _in_one_epoch(b"k", b"k", predecessors=Predecessors(by_nothing))
+    first, second = _in_one_epoch(b"k", b"k", links=PrecedenceLinks(by_nothing))
     assert first.after is second.after is None
 
 
@@ -73,7 +73,7 @@ def test_an_event_that_is_read_again_does_not_suffer_for_its_own_dropped_copy() 
     again.after = stale
     again.tracked._assignment.epoch = stale.tracked.epoch + 1
     stale.dropped = True
-    order = Order()
+    order = Resequencer()
     assert list(order.ready(stale)) == [stale]
     assert list(order.ready(again)) == [again]
     assert not again.dropped
@@ -81,28 +81,28 @@ def test_an_event_that_is_read_again_does_not_suffer_for_its_own_dropped_copy() 
 
 def test_other_keys_and_events_without_a_key_do_not_wait() -> None:
     _, other, none = _linked(b"k", b"other", None)
-    order = Order()
+    order = Resequencer()
     assert list(order.ready(none)) == [none]
     assert list(order.ready(other)) == [other]
 
 
 def test_an_event_that_has_ended_is_nobodys_predecessor() -> None:
-    predecessors = Predecessors(by_key)
+    links = PrecedenceLinks(by_key)
     first, second, none = (making.job(1, key=key) for key in (b"k", b"k", None))
-    predecessors.link(first)
-    predecessors.forget(first)
-    predecessors.forget(none)
-    predecessors.link(second)
+    links.link(first)
+    links.forget(first)
+    links.forget(none)
+    links.link(second)
     assert second.after is None
-    predecessors.forget(first)  # an earlier event's end does not forget a later one
+    links.forget(first)  # an earlier event's end does not forget a later one
     third = making.job(1, key=b"k")
-    predecessors.link(third)
+    links.link(third)
     assert third.after is second
 
 
 def test_an_event_that_left_does_not_keep_its_predecessors_alive() -> None:
     jobs = _linked(b"k", b"k")
-    order = Order()
+    order = Resequencer()
     for job in jobs:
         assert list(order.ready(job)) == [job]
     assert [job.after for job in jobs] == [None, None]
@@ -115,7 +115,7 @@ def test_whatever_is_ready_first_each_key_keeps_its_order_and_all_leave(
     jobs = _linked(*keys)
     shuffled = list(jobs)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    order = Order()
+    order = Resequencer()
     left = [leaving for job in shuffled for leaving in order.ready(job)]
     assert sorted(job.record.offset for job in left) == list(range(len(jobs)))
     for key in (b"a", b"b"):

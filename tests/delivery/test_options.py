@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("options", "line_of"),
+    ("options", "ordering_key"),
     [
         (DeliveryOptions(), by_key),
         (DeliveryOptions(order_by_key=False), by_nothing),
@@ -23,6 +23,6 @@ if TYPE_CHECKING:
     ],
 )
 def test_outcomes_of_a_key_are_in_line_and_those_of_a_partition_where_they_leave_in_transactions(
-    options: DeliveryOptions, line_of: Callable[..., object]
+    options: DeliveryOptions, ordering_key: Callable[..., object]
 ) -> None:
-    assert options.line_of is line_of
+    assert options.ordering_key is ordering_key

@@ -94,7 +94,7 @@ def test_a_poll_while_the_door_is_full_does_not_wait_since_the_client_would_for_
 
 
 def test_records_that_cannot_be_read_are_passed_over_with_a_dead_letter_in_their_place() -> None:
-    line = bench(on_corrupt_record="skip-to-dlq", line_of=by_partition)
+    line = bench(on_corrupt_record="skip-to-dlq", ordering_key=by_partition)
     before, lost, behind = line.take(record(7), corrupt(8, 12), record(12))
     assert lost.created_s == lost.received_s
     assert (lost.after, behind.after) == (before, lost)
@@ -115,7 +115,7 @@ def test_lost_records_of_a_partition_that_was_given_up_are_its_next_owners() -> 
 
 
 def test_what_a_poll_brought_before_its_partition_was_rewound_is_not_taken() -> None:
-    line = bench(line_of=by_partition)
+    line = bench(ordering_key=by_partition)
     other = Partition("requests", 1)
     line.consumer.tell("assigned", other)
     (job,) = line.take(record(4))

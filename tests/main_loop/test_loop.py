@@ -63,7 +63,7 @@ def test_a_stage_that_died_is_raised() -> None:
 
 
 def test_what_was_committed_in_a_transaction_is_not_committed_again() -> None:
-    line = bench(line_of=by_partition)
+    line = bench(ordering_key=by_partition)
     (job,) = line.take(record(3))
     line.endings.put(Ending(job, time.monotonic(), committed=True))
     line.turn()
@@ -73,7 +73,7 @@ def test_what_was_committed_in_a_transaction_is_not_committed_again() -> None:
 
 
 def test_events_of_a_transaction_that_was_given_up_are_read_again_and_what_was_queued_behind_them_too() -> None:
-    line = bench(line_of=by_partition)
+    line = bench(ordering_key=by_partition)
     done, undone, queued = line.take(record(3), record(4), record(6))
     line.endings.put(Ending(done, time.monotonic(), committed=True))
     undone.dropped = True

@@ -128,7 +128,7 @@ def test_a_stage_that_dies_during_a_hand_over_is_raised() -> None:
 
 
 def test_a_transaction_that_was_given_up_during_a_hand_over_is_left_to_the_next_owner() -> None:
-    line = bench(line_of=by_partition)
+    line = bench(ordering_key=by_partition)
     (job,) = line.take(record(3))
     job.dropped = True
     line.end(job)

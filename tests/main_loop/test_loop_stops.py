@@ -146,7 +146,7 @@ def test_a_stop_before_them_says_so_where_the_last_transaction_was_given_up() ->
         job.dropped = True
         line.end(job)
 
-    line = bench(body, line_of=by_partition)
+    line = bench(body, ordering_key=by_partition)
     line.pipeline.start()
     line.consumer.tell("assigned")
     line.consumer.records = [record(7), corrupt(8, 12)]

@@ -11,7 +11,7 @@ from tests.support.making import PARTITION
 from worker.admission.dead_letter_guard import DeadLetterGuard, DeadLetterLimits
 from worker.admission.in_flight import InFlight
 from worker.admission.in_flight_limit import InFlightLimit, InFlightOptions
-from worker.admission.key_order import Predecessors, by_key
+from worker.admission.key_order import PrecedenceLinks, by_key
 from worker.dead_letters import REASONS
 from worker.delivery import Ending
 from worker.flow.channel import Channel
@@ -168,7 +168,7 @@ def bench(
     *stages: Callable[[Bench], None],
     limit: int = 1_000_000,
     dead_letters: DeadLetterLimits | None = None,
-    line_of: Callable[[Record], Hashable | None] = by_key,
+    ordering_key: Callable[[Record], Hashable | None] = by_key,
     read_interval_s: Callable[[], float] = lambda: 0.0,
     **options: Any,
 ) -> Bench:
@@ -192,7 +192,7 @@ def bench(
     }
     loop = MainLoop(
         consumer=consumer,
-        in_flight=InFlight(tracker, in_flight_limit, guard, Predecessors(line_of)),
+        in_flight=InFlight(tracker, in_flight_limit, guard, PrecedenceLinks(ordering_key)),
         pipeline=pipeline,
         inbox=inbox,
         endings=endings,

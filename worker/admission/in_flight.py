@@ -10,7 +10,7 @@ from worker.flow.job import Job
 if TYPE_CHECKING:
     from worker.admission.dead_letter_guard import DeadLetterGuard
     from worker.admission.in_flight_limit import InFlightLimit
-    from worker.admission.key_order import Predecessors
+    from worker.admission.key_order import PrecedenceLinks
     from worker.flow.job import Record
     from worker.offsets.tracker import OffsetTracker
 
@@ -21,13 +21,13 @@ _HEADER_BYTES = 150  # what a header takes beside its name and value; it may hav
 class InFlight:
     """The four books in which each event inside the worker stands, from its admission to its end, in all or in none.
 
-    The tracker has its offset, the in-flight limit its size, the guard its turn to be judged, the predecessors its place in line.
+    The tracker has its offset, the in-flight limit its size, the guard its turn to be judged, the links its place in line.
     """
 
     tracker: OffsetTracker
     in_flight_limit: InFlightLimit
     guard: DeadLetterGuard
-    predecessors: Predecessors
+    links: PrecedenceLinks
 
     def admit(self, record: Record, now_s: float, clock_offset_s: float) -> Job | None:
         """Take in a record; `clock_offset_s` is how far the wall clock is ahead of the monotonic one.
@@ -44,7 +44,7 @@ class InFlight:
         job = Job(record, tracked, received_s=now_s, created_s=created_s)
         job.reserved_tokens = self.in_flight_limit.reserve(_size_bytes(record))
         self.guard.received(tracked)
-        self.predecessors.link(job)
+        self.links.link(job)
         return job
 
     def end(self, job: Job, *, committed: bool) -> bool:
@@ -58,7 +58,7 @@ class InFlight:
         self.in_flight_limit.release(
             job.reserved_tokens, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0
         )
-        self.predecessors.forget(job)
+        self.links.forget(job)
         return job.dropped and job.tracked.wanted
 
 

@@ -24,28 +24,28 @@ def by_nothing(_: Record) -> None:
     """Put no record into a line."""
 
 
-class Predecessors:
+class PrecedenceLinks:
     """Who came before in the same line: kept by the main thread, which sees the events in their order."""
 
-    def __init__(self, line_of: Callable[[Record], Hashable | None]) -> None:
-        self._line_of = line_of
+    def __init__(self, ordering_key: Callable[[Record], Hashable | None]) -> None:
+        self._ordering_key = ordering_key
         self._last: dict[Hashable, Job] = {}
 
     def link(self, job: Job) -> None:
         """Note the event that it must not overtake and that is still inside, if any."""
-        line = self._line_of(job.record)
+        line = self._ordering_key(job.record)
         if line is not None:
             job.after = self._last.get(line)
             self._last[line] = job
 
     def forget(self, job: Job) -> None:
         """Forget an event that has ended."""
-        line = self._line_of(job.record)
+        line = self._ordering_key(job.record)
         if line is not None and self._last.get(line) is job:
             del self._last[line]
 
 
-class Order:
+class Resequencer:
     """Holds back what is ready too early; kept by the publisher, which sees the events as they get ready."""
 
     def __init__(self) -> None:

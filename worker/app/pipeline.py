@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from worker.admission.dead_letter_guard import DeadLetterGuard
 from worker.admission.in_flight import InFlight
 from worker.admission.in_flight_limit import InFlightLimit
-from worker.admission.key_order import Predecessors
+from worker.admission.key_order import PrecedenceLinks
 from worker.events.codec import Decoder
 from worker.flow.channel import Channel
 from worker.flow.stage_threads import Pipeline, Stage
@@ -121,7 +121,7 @@ class Line:
 
 
 def _in_flight(settings: Settings) -> InFlight:
-    order = Predecessors(settings.delivery.line_of)
+    order = PrecedenceLinks(settings.delivery.ordering_key)
     return InFlight(
         OffsetTracker(), InFlightLimit(settings.in_flight_limit), DeadLetterGuard(settings.dead_letters), order
     )

@@ -62,7 +62,7 @@ class DeliveryOptions:
         return self.isolation_level or ("read_committed" if self.is_transactional else "read_uncommitted")
 
     @property
-    def line_of(self) -> Callable[[Record], Hashable | None]:
+    def ordering_key(self) -> Callable[[Record], Hashable | None]:
         """Which outcomes leave in the order of their requests: those in one line."""
         if self.is_transactional:
             return by_partition  # a transaction may hold only a partition's contiguous prefix

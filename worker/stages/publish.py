@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from worker import __version__
-from worker.admission.key_order import Order
+from worker.admission.key_order import Resequencer
 from worker.dead_letters import dead_letter
 from worker.delivery import Outgoing
 from worker.events.codec import encode_result
@@ -53,7 +53,7 @@ class Publish:
         self._logits = {place: metrics.model.logits.labels(place) for place in PLACES}
         self._pulse = pulse
         self._traces = traces
-        self._order = Order()
+        self._order = Resequencer()
 
     def run(self, inbox: Channel[Job]) -> None:
         """Publish until the inbox ends; every event that came ends through the delivery, some of them later."""
