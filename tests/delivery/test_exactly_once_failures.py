@@ -73,7 +73,7 @@ def test_waits_that_have_an_end_of_their_own_are_allowed_for() -> None:
     old, new = Producer("commit"), Producer()
     line = Line(old, StopError(Exit.UNREACHABLE, "no broker"), new, patience_s=70, transaction_timeout_s=10)
     allowed_s: list[float] = []
-    line.pulse.beat = allowed_s.append  # type: ignore[method-assign, assignment]
+    line.heartbeat.beat = allowed_s.append  # type: ignore[method-assign, assignment]
     line.send()
     line.tend(in_s=LONG_S)
     assert allowed_s == [30, 70, 70]

@@ -11,7 +11,7 @@ from worker.dead_letters import REASONS
 from worker.delivery import DeliveryOptions, Ending, ExactlyOnce, Outgoing
 from worker.exits import StopError
 from worker.flow.channel import Channel
-from worker.flow.stage_threads import Pulse
+from worker.flow.stage_threads import Heartbeat
 from worker.kafka_io import TransactionFailed
 from worker.observe.metrics import Metrics
 from worker.offsets.tracker import OffsetTracker
@@ -60,7 +60,7 @@ class Line:
         self.place: str | None = "place"
         self.endings: Channel[Ending] = Channel()
         self.metrics = Metrics(REASONS)
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         self._offset = 0
         self.delivery = ExactlyOnce(
             self._connect,
@@ -68,7 +68,7 @@ class Line:
             DeliveryOptions(**{"transaction_interval_s": LONG_S, **options}),
             self.endings,
             self.metrics,
-            pulse=self.pulse,
+            heartbeat=self.heartbeat,
             patience_s=patience_s,
         )
 

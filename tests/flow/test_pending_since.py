@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from worker.flow.pending_since import Attempt
+from worker.flow.pending_since import PendingSince
 
 
 def test_it_ages_from_its_first_try_until_it_succeeds() -> None:
-    attempt = Attempt()
+    attempt = PendingSince()
     assert attempt.age_s() == 0
     attempt.begin()
     assert attempt._since_s is not None

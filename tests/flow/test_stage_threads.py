@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from worker.flow.channel import Channel, EndOfChannelError
-from worker.flow.stage_threads import Pipeline, Pulse, Stage, StageDiedError
+from worker.flow.stage_threads import Heartbeat, Pipeline, Stage, StageDiedError
 
 
 def _double(inbox: Channel[int], outbox: Channel[int]) -> None:
@@ -65,30 +65,32 @@ def test_a_join_says_when_a_thread_did_not_end() -> None:
 
 
 def test_the_age_of_a_pulse_starts_again_at_a_beat() -> None:
-    pulse = Pulse()
-    first = pulse.age_s()
-    assert pulse.age_s() >= first >= 0
-    pulse.beat()
-    assert pulse.age_s() >= 0
+    heartbeat = Heartbeat()
+    first = heartbeat.age_s()
+    assert heartbeat.age_s() >= first >= 0
+    heartbeat.beat()
+    assert heartbeat.age_s() >= 0
 
 
 def test_a_pulse_does_not_age_while_what_it_allowed_for_may_last() -> None:
-    pulse = Pulse()
-    pulse.beat(60)
-    assert pulse.age_s() == 0
-    pulse.beat(-60)
-    assert pulse.age_s() >= 60
+    heartbeat = Heartbeat()
+    heartbeat.beat(60)
+    assert heartbeat.age_s() == 0
+    heartbeat.beat(-60)
+    assert heartbeat.age_s() >= 60
 
 
 def test_the_pulse_of_a_stage_that_has_ended_does_not_age() -> None:
-    pulses = Pulse(), Pulse()
+    heartbeats = Heartbeat(), Heartbeat()
 
     def die() -> None:
         raise ValueError
 
-    pipeline = Pipeline([Stage("idle", lambda: None, pulse=pulses[0]), Stage("dying", die, pulse=pulses[1])])
-    for pulse in pulses:
-        pulse.beat(-60)
+    pipeline = Pipeline(
+        [Stage("idle", lambda: None, heartbeat=heartbeats[0]), Stage("dying", die, heartbeat=heartbeats[1])]
+    )
+    for heartbeat in heartbeats:
+        heartbeat.beat(-60)
     pipeline.start()
     assert pipeline.join(10)
-    assert [pulse.age_s() for pulse in pulses] == [0, 0]
+    assert [heartbeat.age_s() for heartbeat in heartbeats] == [0, 0]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from worker.exits import Exit
-from worker.flow.stage_threads import Pulse
-from worker.observe.watchdog import Lookout, Stuck, Watchdog, WatchdogOptions, Watched
+from worker.flow.stage_threads import Heartbeat
+from worker.observe.watchdog import Check, Stall, StallDetector, Watchdog, WatchdogOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,58 +25,60 @@ class Clock:
     def __init__(self) -> None:
         self.age_s = 0.0
 
-    def watched(self, what: str = "the scorer has not gone round", code: Exit = Exit.STUCK_SCORER) -> Watched:
-        return Watched(what, lambda: self.age_s, 5, "--stuck-limit-s", code)
+    def check(self, what: str = "the scorer has not gone round", code: Exit = Exit.STUCK_SCORER) -> Check:
+        return Check(what, lambda: self.age_s, 5, "--stuck-limit-s", code)
 
 
-def _ages(lookout: Lookout, clock: Clock, *ages_s: float) -> list[bool]:
+def _ages(detector: StallDetector, clock: Clock, *ages_s: float) -> list[bool]:
     stuck = []
     for clock.age_s in ages_s:
-        stuck.append(bool(lookout.look()))
+        stuck.append(bool(detector.look()))
     return stuck
 
 
 def test_what_has_not_advanced_for_longer_than_its_limit_is_stuck() -> None:
     clock = Clock()
-    lookout = Lookout([clock.watched()], look_s=1)
-    assert _ages(lookout, clock, *range(1, 6)) == [False] * 5
+    detector = StallDetector([clock.check()], look_s=1)
+    assert _ages(detector, clock, *range(1, 6)) == [False] * 5
     clock.age_s = 6
-    (stuck,) = lookout.look()
+    (stuck,) = detector.look()
     assert str(stuck) == "the scorer has not gone round for 6 s (at most 5 s, --stuck-limit-s)"
 
 
 def test_what_advances_now_and_then_is_not() -> None:
     clock = Clock()
-    assert not any(_ages(Lookout([clock.watched()], look_s=1), clock, *[1, 2, 3, 4, 5, 0.5] * 3))
+    assert not any(_ages(StallDetector([clock.check()], look_s=1), clock, *[1, 2, 3, 4, 5, 0.5] * 3))
 
 
 def test_after_a_pause_of_the_whole_process_the_count_goes_on_where_it_was() -> None:
     clock = Clock()
-    lookout = Lookout([clock.watched()], look_s=1)
-    assert _ages(lookout, clock, 1, 1000, 0.5, 1.5, 500, 501, 502) == [False] * 7
-    assert _ages(lookout, clock, 503) == [True]  # what is really stuck is found all the same
+    detector = StallDetector([clock.check()], look_s=1)
+    assert _ages(detector, clock, 1, 1000, 0.5, 1.5, 500, 501, 502) == [False] * 7
+    assert _ages(detector, clock, 503) == [True]  # what is really stuck is found all the same
 
 
 def test_all_that_is_stuck_is_named_in_its_order() -> None:
     first, second, third = Clock(), Clock(), Clock()
-    lookout = Lookout([first.watched("the first"), second.watched("the second"), third.watched("the third")], look_s=10)
+    detector = StallDetector(
+        [first.check("the first"), second.check("the second"), third.check("the third")], look_s=10
+    )
     second.age_s = third.age_s = 7
-    assert [stuck.watched.what for stuck in lookout.look()] == ["the second", "the third"]
+    assert [stuck.check.what for stuck in detector.look()] == ["the second", "the third"]
 
 
 def test_a_pulse_that_stands_still_ends_the_process_once() -> None:
     ended = threading.Event()
-    told: list[Sequence[Stuck]] = []
+    told: list[Sequence[Stall]] = []
 
-    def end(stuck: Sequence[Stuck]) -> None:
+    def end(stuck: Sequence[Stall]) -> None:
         told.append(stuck)
         ended.set()
 
-    pulse = Pulse()
+    heartbeat = Heartbeat()
     with Watchdog(WatchdogOptions(stuck_limit_s=1), end) as watchdog:
-        watchdog.start([Watched("the main loop", pulse.age_s, 0.01, "--stuck-limit-s", Exit.STUCK_POLL)])
+        watchdog.start([Check("the main loop", heartbeat.age_s, 0.01, "--stuck-limit-s", Exit.STUCK_POLL)])
         assert ended.wait(60)
-    assert [[stuck.watched.code for stuck in each] for each in told] == [[Exit.STUCK_POLL]]
+    assert [[stuck.check.code for stuck in each] for each in told] == [[Exit.STUCK_POLL]]
 
 
 def _runs() -> bool:
@@ -97,16 +99,16 @@ import ctypes, os, sys, threading, time
 from worker.observe import logs
 from worker.observe import watchdog
 from worker.exits import Exit
-from worker.flow.stage_threads import Pulse
+from worker.flow.stage_threads import Heartbeat
 
 def hang_for_ever():
     threading.Event().wait()
 
 logs.set_up(logs.LogOptions())
 watchdog.Watchdog.SILENT_LIMITS = {silent_limits}
-pulse = Pulse()
+heartbeat = Heartbeat()
 with watchdog.Watchdog(watchdog.WatchdogOptions(stuck_limit_s={limit_s})) as guard:
-    guard.start([watchdog.Watched("the loop", pulse.age_s, {limit_s}, "--stuck-limit-s", Exit.STUCK_POLL)])
+    guard.start([watchdog.Check("the loop", heartbeat.age_s, {limit_s}, "--stuck-limit-s", Exit.STUCK_POLL)])
     threading.Thread(target=hang_for_ever, name="hanging", daemon=True).start()
     {body}
 print("the end")
@@ -147,7 +149,7 @@ def test_what_holds_the_interpreters_lock_ends_the_process_too() -> None:
 
 
 def test_a_process_whose_loop_goes_round_is_left_alone_and_not_watched_any_more_after_the_block() -> None:
-    done = _run("for _ in range(250): pulse.beat(); time.sleep(0.01)", silent_limits=2, after="time.sleep(2.5)")
+    done = _run("for _ in range(250): heartbeat.beat(); time.sleep(0.01)", silent_limits=2, after="time.sleep(2.5)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.flow.stage_threads import Pulse
+from worker.flow.stage_threads import Heartbeat
 from worker.server import Awaited
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def test_a_worker_that_was_ready_is_not_starting_any_more(health: Health) -> Non
 
 def test_whatever_takes_longer_than_it_may_is_named(health: Health) -> None:
     ages_s = [124.0]
-    stuck = Pulse()
+    stuck = Heartbeat()
     health.watch(
-        {"the main loop": Pulse(), "the scorer": stuck},
+        {"the main loop": Heartbeat(), "the scorer": stuck},
         [Awaited("an outcome has not been acknowledged", lambda: ages_s[-1], 125)],
     )
     assert health.livez() is None

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.server.conftest import Server
 from worker.exits import Exit, StopError
 from worker.flow.job import ModelName, Partition
-from worker.flow.stage_threads import Pulse
+from worker.flow.stage_threads import Heartbeat
 from worker.observe.metrics import Metrics
 from worker.server import HttpServer, ServerOptions
 
@@ -68,11 +68,11 @@ def test_a_worker_is_ready_when_nothing_is_missing(server: Server, health: Healt
 def test_a_worker_lives_while_its_threads_advance(server: Server, health: Health) -> None:
     assert _get(server, "/livez") == (200, "ok\n")
 
-    class Stuck(Pulse):
+    class Stuck(Heartbeat):
         def age_s(self) -> float:
             return 61.0
 
-    health.watch({"the main loop": Pulse(), "the scorer": Stuck()})
+    health.watch({"the main loop": Heartbeat(), "the scorer": Stuck()})
     assert _get(server, "/livez") == (503, "the scorer has not advanced for 61.0 s\n")
 
 

@@ -16,7 +16,7 @@ from worker.delivery import AtLeastOnce, Ending
 from worker.events.codec import Decoder, EventOptions
 from worker.flow.channel import Channel
 from worker.flow.job import Job, ModelName, Pairs, Slice
-from worker.flow.stage_threads import Pulse
+from worker.flow.stage_threads import Heartbeat
 from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.model.tokenization.token_cache import TokenCache
 from worker.observe.metrics import Metrics
@@ -113,8 +113,8 @@ class Broker:
         done(None)
 
 
-class Beats(Pulse):
-    """A pulse that notes what each beat allows for, and says when there were enough."""
+class Beats(Heartbeat):
+    """A heartbeat that notes what each beat allows for, and says when there were enough."""
 
     def __init__(self, enough: int = 1) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ def score(
     costs = CostModel(CostOptions(), [])
     scheduler = Scheduler(BatchLimits(on_overload=on_overload), batch_tokens, costs)
     shown = metrics or Metrics(REASONS)
-    Score(scheduler, costs, loaded, shown, pulse=Pulse(), delays=LatencyWindow()).run(scoring, publishing)
+    Score(scheduler, costs, loaded, shown, heartbeat=Heartbeat(), delays=LatencyWindow()).run(scoring, publishing)
     publishing.close()
     return list(publishing)
 
@@ -189,6 +189,6 @@ def publish(
     delivery = AtLeastOnce(producer, endings)
     for _ in range(10):
         delivery.delays.observe(acknowledged_in_s, time.monotonic())
-    Publish(delivery, options or KafkaOptions(), model, metrics or Metrics(REASONS), Pulse()).run(inbox)
+    Publish(delivery, options or KafkaOptions(), model, metrics or Metrics(REASONS), Heartbeat()).run(inbox)
     endings.close()
     return list(endings)

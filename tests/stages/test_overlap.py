@@ -11,7 +11,7 @@ import pytest
 from tests.support import making
 from worker.dead_letters import REASONS
 from worker.flow.channel import Channel, EndOfChannelError
-from worker.flow.stage_threads import Pulse
+from worker.flow.stage_threads import Heartbeat
 from worker.observe.metrics import Metrics
 from worker.scheduling.cost_model import CostModel, CostOptions, Load
 from worker.scheduling.latency import LatencyWindow
@@ -126,7 +126,9 @@ def _run(
     scheduler = Watched(device, costs)
     model: Any = device
     inbox: Any = Inbox(device, jobs, publishing)
-    Score(scheduler, costs, model, Metrics(REASONS), pulse=Pulse(), delays=LatencyWindow()).run(inbox, publishing)
+    Score(scheduler, costs, model, Metrics(REASONS), heartbeat=Heartbeat(), delays=LatencyWindow()).run(
+        inbox, publishing
+    )
     assert device.batches == len(publishing) == 200
     return device
 

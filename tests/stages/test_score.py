@@ -139,8 +139,10 @@ def test_the_scorer_allows_for_what_a_batch_is_predicted_to_take() -> None:
     scoring.close()
     model: Any = Model()
     costs = CostModel(CostOptions(), [(Load(10, 100), 500.0)])
-    pulse = Beats()
+    heartbeat = Beats()
     scheduler = Scheduler(BatchLimits(on_overload="score"), 100, costs)
-    Score(scheduler, costs, model, Metrics(REASONS), pulse=pulse, delays=LatencyWindow()).run(scoring, publishing)
-    launching_s, waiting_s = (allowed_s for allowed_s in pulse.allowed_s if allowed_s)
+    Score(scheduler, costs, model, Metrics(REASONS), heartbeat=heartbeat, delays=LatencyWindow()).run(
+        scoring, publishing
+    )
+    launching_s, waiting_s = (allowed_s for allowed_s in heartbeat.allowed_s if allowed_s)
     assert launching_s >= waiting_s > 400

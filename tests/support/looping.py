@@ -15,7 +15,7 @@ from worker.admission.key_order import PrecedenceLinks, by_key
 from worker.dead_letters import REASONS
 from worker.delivery import Ending
 from worker.flow.channel import Channel
-from worker.flow.stage_threads import Pipeline, Pulse, Stage
+from worker.flow.stage_threads import Heartbeat, Pipeline, Stage
 from worker.kafka_io import CommitRefused, Rebalance
 from worker.main_loop.loop import LoopOptions, MainLoop
 from worker.observe.metrics import Metrics
@@ -197,7 +197,7 @@ def bench(
         inbox=inbox,
         endings=endings,
         metrics=metrics,
-        pulse=Pulse(),
+        heartbeat=Heartbeat(),
         options=LoopOptions(**given),
         read_interval_s=read_interval_s,
     )

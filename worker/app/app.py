@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from worker.app.load_model import load_apart
 from worker.app.pipeline import Line
 from worker.app.signals import StopSignals
-from worker.app.stall_checks import Pulses, awaited, watched
+from worker.app.stall_checks import Heartbeats, awaited, checks
 from worker.config.settings import unknown_variables
 from worker.dead_letters import REASONS
 from worker.delivery import Ending, open_delivery
@@ -79,14 +79,24 @@ def serve(  # noqa: PLR0913 - everything meets here
     The topics must exist. Raises as `run` does.
     """
     _freeze_heap()
-    pulses, endings = Pulses.new(), Channel[Ending]()
-    metrics.progress.poll_age.set_function(pulses.loop.age_s)
+    heartbeats, endings = Heartbeats.new(), Channel[Ending]()
+    metrics.progress.poll_age.set_function(heartbeats.loop.age_s)
     with ExitStack() as last, ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(_open_consumer(settings))
-        delivery = stack.enter_context(closing(open_delivery(settings, consumer, endings, metrics, pulses.publisher)))
+        delivery = stack.enter_context(
+            closing(open_delivery(settings, consumer, endings, metrics, heartbeats.publisher))
+        )
         line = Line(
-            settings, model, costs, consumer, delivery, endings=endings, metrics=metrics, pulses=pulses, traces=traces
+            settings,
+            model,
+            costs,
+            consumer,
+            delivery,
+            endings=endings,
+            metrics=metrics,
+            heartbeats=heartbeats,
+            traces=traces,
         )
         if traces is not None:  # when the group has been left: its partitions are not to wait for a collector
             last.callback(lambda: traces.close(line.loop.drain_ends_s or time.monotonic() + _FLUSH_S))
@@ -94,8 +104,8 @@ def serve(  # noqa: PLR0913 - everything meets here
         metrics.progress.commit_age.set_function(line.commit_age_s)
         metrics.progress.outcome_age.set_function(line.outcome_age_s)
         line.start()
-        watchdog.start(watched(settings, pulses, line.commit_age_s, line.outcome_age_s))
-        threads = {"the main loop": pulses.loop, "the scorer": pulses.scorer}
+        watchdog.start(checks(settings, heartbeats, line.commit_age_s, line.outcome_age_s))
+        threads = {"the main loop": heartbeats.loop, "the scorer": heartbeats.scorer}
         health.watch(threads, awaited(settings, line.outcome_age_s))
         health.ready_when(line.missing, is_draining=lambda: line.loop.stopping)
         line.loop.run(is_stopping)

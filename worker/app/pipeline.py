@@ -18,7 +18,7 @@ from worker.scheduling.scheduler import Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
-    from worker.app.stall_checks import Pulses
+    from worker.app.stall_checks import Heartbeats
     from worker.config.settings import Settings
     from worker.delivery import Delivery, Ending
     from worker.flow.job import Job
@@ -45,18 +45,18 @@ class Line:
         *,
         endings: Channel[Ending],
         metrics: Metrics,
-        pulses: Pulses,
+        heartbeats: Heartbeats,
         traces: Traces | None,
     ) -> None:
         self._consumer = consumer
         self._delivery = delivery
-        self._pulses = pulses
+        self._heartbeats = heartbeats
         self._inbox: Channel[Job] = Channel()
         self._scheduler = scheduler = Scheduler(
             settings.batch, token_budget(settings.batch, model.device), costs, model.load_of
         )
-        self._score = Score(scheduler, costs, model, metrics, pulse=pulses.scorer, delays=delivery.delays)
-        publish = Publish(delivery, settings.kafka, model, metrics, pulses.publisher, traces=traces)
+        self._score = Score(scheduler, costs, model, metrics, heartbeat=heartbeats.scorer, delays=delivery.delays)
+        publish = Publish(delivery, settings.kafka, model, metrics, heartbeats.publisher, traces=traces)
         self._pipeline = Pipeline(self._stages(settings, model, publish))
         self.loop = MainLoop(
             consumer=consumer,
@@ -65,7 +65,7 @@ class Line:
             inbox=self._inbox,
             endings=endings,
             metrics=metrics,
-            pulse=pulses.loop,
+            heartbeat=heartbeats.loop,
             options=settings.loop,
             read_interval_s=lambda: scheduler.read_interval_s,
         )
@@ -92,7 +92,7 @@ class Line:
 
     def close(self) -> None:
         """Let the stages end, whatever the main loop has ended with."""
-        self._pulses.loop.beat(self.CLOSE_S)
+        self._heartbeats.loop.beat(self.CLOSE_S)
         self._inbox.close()
         self._pipeline.join(self.JOIN_S)
 
@@ -115,8 +115,10 @@ class Line:
 
         return [
             Stage("tokenize", tokenize, (scoring,), settings.stages.tokenizer_threads),
-            Stage("score", lambda: self._score.run(scoring, publishing), (publishing,), pulse=self._pulses.scorer),
-            Stage("publish", lambda: publish.run(publishing), pulse=self._pulses.publisher),
+            Stage(
+                "score", lambda: self._score.run(scoring, publishing), (publishing,), heartbeat=self._heartbeats.scorer
+            ),
+            Stage("publish", lambda: publish.run(publishing), heartbeat=self._heartbeats.publisher),
         ]
 
 

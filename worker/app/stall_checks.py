@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.exits import Exit
-from worker.flow.stage_threads import Pulse
-from worker.observe.watchdog import Watched
+from worker.flow.stage_threads import Heartbeat
+from worker.observe.watchdog import Check
 from worker.server import Awaited
 
 if TYPE_CHECKING:
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from worker.config.settings import Settings
 
 
-class Pulses(NamedTuple):
-    """The pulses of the threads that must go round."""
+class Heartbeats(NamedTuple):
+    """The heartbeats of the threads that must go round."""
 
-    loop: Pulse
-    scorer: Pulse
-    publisher: Pulse
+    loop: Heartbeat
+    scorer: Heartbeat
+    publisher: Heartbeat
 
     @classmethod
-    def new(cls) -> Pulses:
-        """Return pulses that begin now."""
-        return cls(Pulse(), Pulse(), Pulse())
+    def new(cls) -> Heartbeats:
+        """Return heartbeats that begin now."""
+        return cls(Heartbeat(), Heartbeat(), Heartbeat())
 
 
 _LATE_S = 5.0  # how late the client may be to give a record up
@@ -41,23 +41,23 @@ def awaited(settings: Settings, outcome_age_s: Callable[[], float]) -> list[Awai
     return [Awaited(_NOT_ACKNOWLEDGED, outcome_age_s, _outcome_limit_s(settings, settings.server.live_limit_s))]
 
 
-def watched(
-    settings: Settings, pulses: Pulses, commit_age_s: Callable[[], float], outcome_age_s: Callable[[], float]
-) -> list[Watched]:
+def checks(
+    settings: Settings, heartbeats: Heartbeats, commit_age_s: Callable[[], float], outcome_age_s: Callable[[], float]
+) -> list[Check]:
     """Return what must advance. Where several are stuck, the first of them decides how the worker ends."""
     limit_s, option = settings.watchdog.stuck_limit_s, "--stuck-limit-s"
     return [
-        Watched("the main loop has not gone round", pulses.loop.age_s, limit_s, option, Exit.STUCK_POLL),
-        Watched("the scorer has not gone round", pulses.scorer.age_s, limit_s, option, Exit.STUCK_SCORER),
-        Watched("the publisher has not gone round", pulses.publisher.age_s, limit_s, option, Exit.STUCK_PUBLISHER),
-        Watched(
+        Check("the main loop has not gone round", heartbeats.loop.age_s, limit_s, option, Exit.STUCK_POLL),
+        Check("the scorer has not gone round", heartbeats.scorer.age_s, limit_s, option, Exit.STUCK_SCORER),
+        Check("the publisher has not gone round", heartbeats.publisher.age_s, limit_s, option, Exit.STUCK_PUBLISHER),
+        Check(
             _NOT_ACKNOWLEDGED,
             outcome_age_s,
             _outcome_limit_s(settings, limit_s),
             f"{option} or, if that is longer, --delivery-timeout-s and {_LATE_S:g} s",
             Exit.STUCK_PUBLISHER,
         ),
-        Watched("nothing could be committed", commit_age_s, *_commit_limit(settings), Exit.STUCK_COMMIT),
+        Check("nothing could be committed", commit_age_s, *_commit_limit(settings), Exit.STUCK_COMMIT),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from worker.delivery.delivery import Ending
 from worker.delivery.transaction import Transaction
 from worker.exits import Exit, StopError
-from worker.flow.pending_since import Attempt
+from worker.flow.pending_since import PendingSince
 from worker.kafka_io import TransactionFailed
 from worker.scheduling.latency import LatencyWindow
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.delivery.options import DeliveryOptions
     from worker.flow.channel import Channel
     from worker.flow.job import Job
-    from worker.flow.stage_threads import Pulse
+    from worker.flow.stage_threads import Heartbeat
     from worker.kafka_io import TransactionalProducer
     from worker.observe.metrics import Metrics
 
@@ -55,7 +55,7 @@ class ExactlyOnce:
         endings: Channel[Ending],
         metrics: Metrics,
         *,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         patience_s: float,
     ) -> None:
         self._connect = connect
@@ -63,13 +63,13 @@ class ExactlyOnce:
         self._options = options
         self._endings = endings
         self._metrics = metrics
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._patience_s = patience_s  # how long to try for a new producer
         self.delays = LatencyWindow()
         self._ends = LatencyWindow()  # what the ends of transactions take
         self._producer = connect()
         self._open = Transaction(options)
-        self._closing = Attempt()
+        self._closing = PendingSince()
         self._failing_s = 0.0  # spent on transactions that failed since the last one that did not
 
     def visible_s(self, now_s: float) -> float:
@@ -115,13 +115,13 @@ class ExactlyOnce:
         return self._closing.age_s()
 
     def outcome_age_s(self) -> float:
-        """Return 0: the publisher waits for what it has sent itself, for so long at most as its pulse allows for."""
+        """Return 0: the publisher waits for what it has sent itself, for so long at most as its heartbeat allows for."""
         return 0.0
 
     def _close(self, now_s: float) -> None:
         """Commit; or start over; or, while a rebalance is under way, put it off."""
         self._closing.begin()
-        self._pulse.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
+        self._heartbeat.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
         try:
             self._producer.settle()
             # The place in the group first, then the look at the tracked_offsets: while it is held this member joins no new
@@ -167,7 +167,7 @@ class ExactlyOnce:
     def _replaced(self, give_up_s: float, why: Exception) -> TransactionalProducer:
         """Return a new producer. Raises StopError where there is none by then."""
         while time.monotonic() < give_up_s:
-            self._pulse.beat(self._patience_s)
+            self._heartbeat.beat(self._patience_s)
             try:
                 return self._connect()
             except StopError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from worker.config.settings import Settings
     from worker.delivery.delivery import Delivery, Ending
     from worker.flow.channel import Channel
-    from worker.flow.stage_threads import Pulse
+    from worker.flow.stage_threads import Heartbeat
     from worker.kafka_io import Consumer
     from worker.observe.metrics import Metrics
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def open_delivery(
-    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
+    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, heartbeat: Heartbeat
 ) -> Delivery:
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
     options, kafka = settings.delivery, settings.kafka
@@ -39,6 +39,6 @@ def open_delivery(
         options,
         endings,
         metrics,
-        pulse=pulse,
+        heartbeat=heartbeat,
         patience_s=kafka.delivery_timeout_s,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Attempt:
+class PendingSince:
     """One thing that is tried until it succeeds; its thread begins and ends it, any may ask for its age."""
 
     def __init__(self) -> None:

@@ -25,17 +25,17 @@ class StageDiedError(Exception):
 class Stage:
     """A stage: `body` runs on `threads` threads and returns when its inbox ends; then `outboxes` are closed.
 
-    `pulse` is what its only thread beats.
+    `heartbeat` is what its only thread beats.
     """
 
     name: str
     body: Callable[[], None]
     outboxes: tuple[Channel[Any], ...] = ()
     threads: int = 1
-    pulse: Pulse | None = None
+    heartbeat: Heartbeat | None = None
 
 
-class Pulse:
+class Heartbeat:
     """When a thread last went round its loop; written by that thread, read by any."""
 
     def __init__(self) -> None:
@@ -101,8 +101,8 @@ class Pipeline:
             with self._lock:
                 self._error = self._error or (stage.name, error)
         finally:
-            if stage.pulse is not None:
-                stage.pulse.end()  # if it died, the main thread says of what
+            if stage.heartbeat is not None:
+                stage.heartbeat.end()  # if it died, the main thread says of what
             with self._lock:
                 self._running[stage.name] -= 1
                 last = self._running[stage.name] == 0

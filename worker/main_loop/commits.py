@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.flow.pending_since import Attempt
+from worker.flow.pending_since import PendingSince
 from worker.kafka_io import CommitRefused
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Commits:
         self._positions = positions
         self._metrics = metrics
         self._interval_s = interval_s
-        self._attempt = Attempt()
+        self._attempt = PendingSince()
         self._due_s = 0.0
         self._pending: _Pending | None = None
         self._is_unsure = False  # a commit had no answer, or one that may not be true

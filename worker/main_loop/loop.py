@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.delivery import Ending
     from worker.flow.channel import Channel
     from worker.flow.job import Job, Partition
-    from worker.flow.stage_threads import Pipeline, Pulse
+    from worker.flow.stage_threads import Heartbeat, Pipeline
     from worker.kafka_io import Consumer, Jump, Rebalance
     from worker.observe.metrics import Metrics
 
@@ -63,7 +63,7 @@ class MainLoop:
         inbox: Channel[Job],
         endings: Channel[Ending],
         metrics: Metrics,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         options: LoopOptions,
         read_interval_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
@@ -73,7 +73,7 @@ class MainLoop:
         self._pipeline = pipeline
         self._endings = endings
         self._metrics = metrics
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._options = options
         clock_skew = ClockSkew()
         self._intake = Intake(
@@ -112,7 +112,7 @@ class MainLoop:
         return self._intake.closed
 
     def _turn(self) -> None:
-        self._pulse.beat()
+        self._heartbeat.beat()
         self._pipeline.check(ending=self.stopping)
         if self._intake.pause_or_resume():
             # A poll with every partition paused sleeps its whole time: wait for endings instead.
@@ -128,7 +128,7 @@ class MainLoop:
         self._gauges.tend()
 
     def _settle(self, endings: Sequence[Ending]) -> None:
-        self._pulse.beat()  # a hand-over comes here again and again, and has a limit of its own
+        self._heartbeat.beat()  # a hand-over comes here again and again, and has a limit of its own
         again: set[Partition] = set()
         for ending in endings:
             job = ending.job

@@ -36,7 +36,7 @@ class WatchdogOptions:
     ] = 60.0
 
 
-class Watched(NamedTuple):
+class Check(NamedTuple):
     """Something that must advance: for how long it has not, for how long it may not, and how the worker ends then."""
 
     what: str  # reads on with "for 60 s"
@@ -46,33 +46,33 @@ class Watched(NamedTuple):
     code: Exit
 
 
-class Stuck(NamedTuple):
+class Stall(NamedTuple):
     """What has not advanced for longer than it may, and for how long."""
 
-    watched: Watched
+    check: Check
     held_s: float
 
     def __str__(self) -> str:
         """Return it as a part of a sentence."""
-        what, _, limit_s, option, _ = self.watched
+        what, _, limit_s, option, _ = self.check
         return f"{what} for {self.held_s:.3g} s (at most {limit_s:g} s, {option})"
 
 
-class Lookout:
+class StallDetector:
     """Says what is stuck, by looks that are `look_s` seconds apart.
 
     A look counts for no more than that, however late it came. A process that stood still as a whole (SIGSTOP, a frozen
     machine, no processor to be had) finds every age too high when it goes on, and nothing is stuck.
     """
 
-    def __init__(self, watched: Sequence[Watched], look_s: float) -> None:
+    def __init__(self, checks: Sequence[Check], look_s: float) -> None:
         self._look_s = look_s
-        self._held = [Stuck(each, 0.0) for each in watched]
+        self._held = [Stall(each, 0.0) for each in checks]
 
-    def look(self) -> list[Stuck]:
+    def look(self) -> list[Stall]:
         """Return what is past its limit, in the order it was given."""
-        self._held = [Stuck(watched, min(watched.age_s(), held_s + self._look_s)) for watched, held_s in self._held]
-        return [each for each in self._held if each.held_s > each.watched.limit_s]
+        self._held = [Stall(check, min(check.age_s(), held_s + self._look_s)) for check, held_s in self._held]
+        return [each for each in self._held if each.held_s > each.check.limit_s]
 
 
 class Watchdog:
@@ -86,7 +86,7 @@ class Watchdog:
     LOOKS = 4  # at least, before a limit is reached
     SILENT_LIMITS = 5
 
-    def __init__(self, options: WatchdogOptions, end: Callable[[Sequence[Stuck]], None] | None = None) -> None:
+    def __init__(self, options: WatchdogOptions, end: Callable[[Sequence[Stall]], None] | None = None) -> None:
         self._limit_s = options.stuck_limit_s
         self._end = end or end_process
         self._stopped = threading.Event()
@@ -103,28 +103,28 @@ class Watchdog:
             self._thread.join()
             faulthandler.cancel_dump_traceback_later()
 
-    def start(self, watched: Sequence[Watched]) -> None:
+    def start(self, checks: Sequence[Check]) -> None:
         """Begin to look at these, unless the limit is 0."""
         if self._limit_s:
-            self._thread = threading.Thread(target=self._run, args=(watched,), name="watchdog", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(checks,), name="watchdog", daemon=True)
             self._thread.start()
 
-    def _run(self, watched: Sequence[Watched]) -> None:
+    def _run(self, checks: Sequence[Check]) -> None:
         look_s = min(self.LOOK_S, self._limit_s / self.LOOKS)
-        lookout = Lookout(watched, look_s)
-        stuck: list[Stuck] = []
+        detector = StallDetector(checks, look_s)
+        stuck: list[Stall] = []
         while not stuck:
             faulthandler.dump_traceback_later(self.SILENT_LIMITS * self._limit_s, exit=True)
             if self._stopped.wait(look_s):
                 return
-            stuck = lookout.look()
+            stuck = detector.look()
         self._end(stuck)
 
 
 _REPORT_WITHIN_S = 10
 
 
-def end_process(stuck: Sequence[Stuck]) -> NoReturn:
+def end_process(stuck: Sequence[Stall]) -> NoReturn:
     """Say what is stuck, with every stack, and end the process at once: no thread of it can be relied on any more."""
     # What is stuck may be the log: nobody reads standard error, and its pipe is full. Then the kernel ends the process.
     signal.alarm(_REPORT_WITHIN_S)
@@ -134,5 +134,5 @@ def end_process(stuck: Sequence[Stuck]) -> NoReturn:
     sys.stderr.write("".join(names))
     sys.stderr.flush()
     faulthandler.dump_traceback(all_threads=True)
-    say(message, stuck[0].watched.code)
-    os._exit(stuck[0].watched.code)
+    say(message, stuck[0].check.code)
+    os._exit(stuck[0].check.code)

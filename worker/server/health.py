@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.flow.stage_threads import Pulse
+    from worker.flow.stage_threads import Heartbeat
 
 State = Literal["starting", "ready", "not ready", "draining"]
 
@@ -30,9 +30,12 @@ class Health:
         self._is_draining: Callable[[], bool] = lambda: False
         self._was_ready = False
 
-    def watch(self, pulses: dict[str, Pulse], awaited: Sequence[Awaited] = ()) -> None:
+    def watch(self, heartbeats: dict[str, Heartbeat], awaited: Sequence[Awaited] = ()) -> None:
         """Take these threads into /livez, and what else must happen."""
-        threads = [Awaited(f"{name} has not advanced", pulse.age_s, self._limit_s) for name, pulse in pulses.items()]
+        threads = [
+            Awaited(f"{name} has not advanced", heartbeat.age_s, self._limit_s)
+            for name, heartbeat in heartbeats.items()
+        ]
         self._awaited = [*threads, *awaited]
 
     def ready_when(self, is_ready: Callable[[], str | None], is_draining: Callable[[], bool] = lambda: False) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.delivery import Delivery
     from worker.events.ranking import Ranking
     from worker.flow.channel import Channel
-    from worker.flow.stage_threads import Pulse
+    from worker.flow.stage_threads import Heartbeat
     from worker.model.cross_encoder import CrossEncoder
     from worker.observe.metrics import Metrics
     from worker.traces.traces import Traces
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class Publish:
     """Ranks and publishes; results of one key leave in the order of their requests, and so may those of a partition."""
 
-    IDLE_S = 0.5  # how long to wait for events before the pulse is beaten again
+    IDLE_S = 0.5  # how long to wait for events before the heartbeat is beaten again
 
     def __init__(  # noqa: PLR0913 - what it publishes through, and what it shows of it
         self,
@@ -42,7 +42,7 @@ class Publish:
         options: KafkaOptions,
         model: CrossEncoder,
         metrics: Metrics,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         *,
         traces: Traces | None = None,
     ) -> None:
@@ -51,7 +51,7 @@ class Publish:
         self._model = model
         self._metrics = metrics
         self._logits = {place: metrics.model.logits.labels(place) for place in PLACES}
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._traces = traces
         self._order = Resequencer()
 
@@ -59,7 +59,7 @@ class Publish:
         """Publish until the inbox ends; every event that came ends through the delivery, some of them later."""
         ended = False
         while not ended:
-            self._pulse.beat()
+            self._heartbeat.beat()
             patience_s = self._delivery.patience_s(time.monotonic())
             try:
                 arrived = inbox.take(self.IDLE_S if patience_s is None else min(patience_s, self.IDLE_S))
@@ -67,7 +67,7 @@ class Publish:
                 ended, arrived = True, []
             for each in arrived:
                 for job in self._order.ready(each):
-                    self._pulse.beat()
+                    self._heartbeat.beat()
                     self._publish(job)
                 self._delivery.tend(time.monotonic())
             self._delivery.tend(time.monotonic())

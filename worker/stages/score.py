@@ -13,7 +13,7 @@ from worker.stages.faults import where
 
 if TYPE_CHECKING:
     from worker.flow.channel import Channel
-    from worker.flow.stage_threads import Pulse
+    from worker.flow.stage_threads import Heartbeat
     from worker.model.cross_encoder import CrossEncoder, Flight
     from worker.observe.metrics import Metrics
     from worker.scheduling.cost_model import CostModel, Load
@@ -43,7 +43,7 @@ class Score:
     `delays` are those of publishing: an event is due so much before its deadline.
     """
 
-    IDLE_S = 0.5  # how long to wait for work before the pulse is beaten again
+    IDLE_S = 0.5  # how long to wait for work before the heartbeat is beaten again
     SWEEP_S = 0.02  # how long what is to be given up may stay in the queue; looking for it costs time for each event
     PREPARE_S = 0.002  # what the host needs to put a batch together and launch it, until that was seen
     MOST_PREPARE_S = 0.02  # a launch that took longer waited for something
@@ -58,14 +58,14 @@ class Score:
         model: CrossEncoder,
         metrics: Metrics,
         *,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         delays: LatencyWindow,
     ) -> None:
         self._scheduler = scheduler
         self._costs = costs
         self._model = model
         self._metrics = metrics
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._delays = delays
         self.is_warm = False  # any thread may look
         self._flying: deque[_Flying] = deque()
@@ -81,7 +81,7 @@ class Score:
         self.is_warm = True
         ended = False
         while not (ended and not self._scheduler and not self._flying):
-            self._pulse.beat()
+            self._heartbeat.beat()
             try:
                 arrived = inbox.take(self._patience_s(time.monotonic()))
             except EndOfChannelError:
@@ -150,7 +150,7 @@ class Score:
                 job.spent_s["schedule"] = now_s - job.tokenized_s
             if stop == job.limit:
                 self._metrics.events.slack.observe(job.deadline_s - now_s)
-        self._pulse.beat(predicted_s)
+        self._heartbeat.beat(predicted_s)
         flight = self._model.launch(dispatch.batch)
         least_s = (
             self._costs.expect(dispatch.load) / self._costs.spread
@@ -185,7 +185,7 @@ class Score:
     def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
         """Wait for a batch and hand on the events that are complete with it."""
         started_s = self._started_s(flying)
-        self._pulse.beat(max(0.0, started_s + flying.most_s - time.monotonic()))
+        self._heartbeat.beat(max(0.0, started_s + flying.most_s - time.monotonic()))
         scores = flying.flight.wait()
         now_s = time.monotonic()
         took_s = now_s - started_s
