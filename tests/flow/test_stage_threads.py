@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from worker.flow.channel import Channel, EndOfChannelError
-from worker.flow.stage_threads import Heartbeat, Pipeline, Stage, StageDiedError
+from worker.flow.stage_threads import Heartbeat, Stage, StageDiedError, StageThreads
 
 
 def _double(inbox: Channel[int], outbox: Channel[int]) -> None:
@@ -15,40 +15,40 @@ def _double(inbox: Channel[int], outbox: Channel[int]) -> None:
 
 def test_items_flow_through_the_stages_and_the_end_follows_them() -> None:
     first, second, third = Channel[int](), Channel[int](), Channel[int]()
-    pipeline = Pipeline(
+    stage_threads = StageThreads(
         [
             Stage("double", lambda: _double(first, second), (second,), threads=3),
             Stage("again", lambda: _double(second, third), (third,)),
         ]
     )
-    pipeline.start()
+    stage_threads.start()
     for number in range(100):
         first.put(number)
-    pipeline.check()
+    stage_threads.check()
     first.close()
-    assert pipeline.join(10)
+    assert stage_threads.join(10)
     assert sorted(third) == [4 * number for number in range(100)]
-    pipeline.check(ending=True)
+    stage_threads.check(ending=True)
 
 
 def test_what_a_stage_died_of_is_raised_by_the_check() -> None:
     outbox: Channel[int] = Channel()
-    pipeline = Pipeline([Stage("divide", lambda: outbox.put(1 // 0), (outbox,))])
-    pipeline.start()
-    assert pipeline.join(10)
+    stage_threads = StageThreads([Stage("divide", lambda: outbox.put(1 // 0), (outbox,))])
+    stage_threads.start()
+    assert stage_threads.join(10)
     with pytest.raises(StageDiedError, match="the divide stage died: ZeroDivisionError"):
-        pipeline.check(ending=True)
+        stage_threads.check(ending=True)
     with pytest.raises(EndOfChannelError):  # what comes after it ends too, and does not wait for ever
         outbox.take(10)
 
 
 def test_a_stage_that_ends_before_its_work_does_is_an_error() -> None:
-    pipeline = Pipeline([Stage("idle", lambda: None)])
-    pipeline.start()
-    assert pipeline.join(10)
+    stage_threads = StageThreads([Stage("idle", lambda: None)])
+    stage_threads.start()
+    assert stage_threads.join(10)
     with pytest.raises(StageDiedError, match="the idle stage ended before its work did"):
-        pipeline.check()
-    pipeline.check(ending=True)
+        stage_threads.check()
+    stage_threads.check(ending=True)
 
 
 def test_a_join_says_when_a_thread_did_not_end() -> None:
@@ -57,11 +57,11 @@ def test_a_join_says_when_a_thread_did_not_end() -> None:
     def body() -> None:
         release.wait(60)
 
-    pipeline = Pipeline([Stage("stuck", body)])
-    pipeline.start()
-    assert not pipeline.join(0.01)
+    stage_threads = StageThreads([Stage("stuck", body)])
+    stage_threads.start()
+    assert not stage_threads.join(0.01)
     release.set()
-    assert pipeline.join(10)
+    assert stage_threads.join(10)
 
 
 def test_the_age_of_a_pulse_starts_again_at_a_beat() -> None:
@@ -86,11 +86,11 @@ def test_the_pulse_of_a_stage_that_has_ended_does_not_age() -> None:
     def die() -> None:
         raise ValueError
 
-    pipeline = Pipeline(
+    stage_threads = StageThreads(
         [Stage("idle", lambda: None, heartbeat=heartbeats[0]), Stage("dying", die, heartbeat=heartbeats[1])]
     )
     for heartbeat in heartbeats:
         heartbeat.beat(-60)
-    pipeline.start()
-    assert pipeline.join(10)
+    stage_threads.start()
+    assert stage_threads.join(10)
     assert [heartbeat.age_s() for heartbeat in heartbeats] == [0, 0]

@@ -56,8 +56,8 @@ def test_a_stage_that_died_is_raised() -> None:
         raise ZeroDivisionError("by nothing")
 
     line = bench(body)
-    line.pipeline.start()
-    assert line.pipeline.join(10)
+    line.stage_threads.start()
+    assert line.stage_threads.join(10)
     with pytest.raises(StageDiedError, match="stage 0 stage died: ZeroDivisionError: by nothing"):
         line.turn()
 

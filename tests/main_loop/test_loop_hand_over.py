@@ -20,7 +20,7 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
             line.end(job)
 
     line = bench(body, commit_interval_s=NEVER_S)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("assigned")
     line.turn()
     line.consumer.records = [record(0), record(1), record(2)]
@@ -36,7 +36,7 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
     assert line.tracker.partitions == frozenset()
     assert line.metric("partitions_assigned") == 0
     line.inbox.close()
-    assert line.pipeline.join(10)
+    assert line.stage_threads.join(10)
 
 
 def test_what_is_in_hand_is_waited_for_before_its_partition_is_given_away() -> None:
@@ -47,7 +47,7 @@ def test_what_is_in_hand_is_waited_for_before_its_partition_is_given_away() -> N
         list(line.inbox)
 
     line = bench(body)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("assigned")
     line.consumer.records = [record(0), record(1)]
     line.turn()
@@ -58,7 +58,7 @@ def test_what_is_in_hand_is_waited_for_before_its_partition_is_given_away() -> N
     assert line.consumer.commits == []
     assert len(line.inbox) == 0
     line.inbox.close()
-    assert line.pipeline.join(10)
+    assert line.stage_threads.join(10)
 
 
 def test_a_partition_that_stays_is_not_touched_by_a_revocation() -> None:
@@ -120,7 +120,7 @@ def test_a_stage_that_dies_during_a_hand_over_is_raised() -> None:
 
     line = bench(body)
     line.take(record(0))
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("revoked")
     with pytest.raises(StageDiedError, match="ZeroDivisionError"):
         line.turn()

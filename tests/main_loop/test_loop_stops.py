@@ -20,7 +20,7 @@ def _end_all_last(line: Bench) -> None:
 
 def test_a_stop_finishes_what_is_in_hand_commits_it_and_takes_no_more() -> None:
     line = bench(_end_all_last)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("assigned")
     line.consumer.records = [record(0), record(1)]
     line.turn()
@@ -29,7 +29,7 @@ def test_a_stop_finishes_what_is_in_hand_commits_it_and_takes_no_more() -> None:
     assert line.consumer.commits == [{PARTITION: 2}]
     assert line.consumer.paused
     assert line.consumer.records == [record(2)]
-    assert line.pipeline.join(10)
+    assert line.stage_threads.join(10)
 
 
 def test_the_loop_goes_round_until_it_is_asked_to_stop() -> None:
@@ -89,7 +89,7 @@ def test_a_stop_that_was_asked_for_is_not_one_for_dead_letters() -> None:
     line = bench(body, dead_letters=DeadLetterLimits(dead_letters_in_a_row=1))
     (job,) = line.take(record(0))
     line.inbox.put(job)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.loop.run(lambda: True)
     assert line.consumer.commits == [{PARTITION: 1}]
 
@@ -104,7 +104,7 @@ def test_too_many_dead_letters_stop_it_with_what_is_queued_dropped_and_what_was_
             line.end(job)
 
     line = bench(body, dead_letters=DeadLetterLimits(dead_letters_in_a_row=2), commit_interval_s=NEVER_S)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("assigned")
     line.turn()
     line.consumer.records = [record(offset) for offset in range(4)]
@@ -115,12 +115,12 @@ def test_too_many_dead_letters_stop_it_with_what_is_queued_dropped_and_what_was_
     assert stopped.value.code is Exit.DEAD_LETTERS
     assert line.consumer.commits == [{PARTITION: 2}]
     assert line.metric("dropped_total") == 2
-    assert line.pipeline.join(10)
+    assert line.stage_threads.join(10)
 
 
 def test_records_that_cannot_be_read_stop_it_once_what_comes_before_them_is_committed() -> None:
     line = bench(_end_all_last)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("assigned")
     line.turn()
     line.consumer.records = [record(6), record(7), corrupt(8, 12), record(12)]
@@ -128,7 +128,7 @@ def test_records_that_cannot_be_read_stop_it_once_what_comes_before_them_is_comm
         line.loop.run(lambda: False)
     assert stopped.value.code is Exit.CORRUPT
     assert line.consumer.commits == [{PARTITION: 8}]
-    assert line.pipeline.join(10)
+    assert line.stage_threads.join(10)
 
 
 def test_a_stop_before_them_says_so_where_what_comes_first_was_not_finished_in_time() -> None:
@@ -147,13 +147,13 @@ def test_a_stop_before_them_says_so_where_the_last_transaction_was_given_up() ->
         line.end(job)
 
     line = bench(body, ordering_key=by_partition)
-    line.pipeline.start()
+    line.stage_threads.start()
     line.consumer.tell("assigned")
     line.consumer.records = [record(7), corrupt(8, 12)]
     with pytest.raises(StopError, match="; not all that comes before was finished in time"):
         line.loop.run(lambda: False)
     assert line.consumer.rewound == [{PARTITION: 7}]
-    assert line.pipeline.join(10)
+    assert line.stage_threads.join(10)
 
 
 def test_records_without_a_way_past_them_stop_it_all_the_same() -> None:

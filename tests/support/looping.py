@@ -15,7 +15,7 @@ from worker.admission.key_order import PrecedenceLinks, by_key
 from worker.dead_letters import REASONS
 from worker.delivery import Ending
 from worker.flow.channel import Channel
-from worker.flow.stage_threads import Heartbeat, Pipeline, Stage
+from worker.flow.stage_threads import Heartbeat, Stage, StageThreads
 from worker.kafka_io import CommitRefused, Rebalance
 from worker.main_loop.loop import LoopOptions, MainLoop
 from worker.observe.metrics import Metrics
@@ -136,7 +136,7 @@ class Bench:
     inbox: Channel[Job]
     endings: Channel[Ending]
     metrics: Metrics
-    pipeline: Pipeline
+    stage_threads: StageThreads
 
     def turn(self) -> None:
         self.loop._turn()
@@ -182,7 +182,7 @@ def bench(
     inbox: Channel[Job] = Channel()
     endings: Channel[Ending] = Channel()
     made: Bench
-    pipeline = Pipeline([Stage(f"stage {at}", lambda body=body: body(made)) for at, body in enumerate(stages)])  # type: ignore[misc]
+    stage_threads = StageThreads([Stage(f"stage {at}", lambda body=body: body(made)) for at, body in enumerate(stages)])  # type: ignore[misc]
     consumer: Any = Consumer()
     given: dict[str, Any] = {
         "commit_interval_s": EVERY_TURN_S,
@@ -193,7 +193,7 @@ def bench(
     loop = MainLoop(
         consumer=consumer,
         in_flight=InFlight(tracker, in_flight_limit, guard, PrecedenceLinks(ordering_key)),
-        pipeline=pipeline,
+        stage_threads=stage_threads,
         inbox=inbox,
         endings=endings,
         metrics=metrics,
@@ -201,5 +201,5 @@ def bench(
         options=LoopOptions(**given),
         read_interval_s=read_interval_s,
     )
-    made = Bench(loop, consumer, tracker, in_flight_limit, inbox, endings, metrics, pipeline)
+    made = Bench(loop, consumer, tracker, in_flight_limit, inbox, endings, metrics, stage_threads)
     return made

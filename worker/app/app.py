@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from worker.app.load_model import load_apart
-from worker.app.pipeline import Line
+from worker.app.pipeline import Pipeline
 from worker.app.signals import StopSignals
 from worker.app.stall_checks import Heartbeats, awaited, checks
 from worker.config.settings import unknown_variables
@@ -87,7 +87,7 @@ def serve(  # noqa: PLR0913 - everything meets here
         delivery = stack.enter_context(
             closing(open_delivery(settings, consumer, endings, metrics, heartbeats.publisher))
         )
-        line = Line(
+        pipeline = Pipeline(
             settings,
             model,
             costs,
@@ -99,16 +99,16 @@ def serve(  # noqa: PLR0913 - everything meets here
             traces=traces,
         )
         if traces is not None:  # when the group has been left: its partitions are not to wait for a collector
-            last.callback(lambda: traces.close(line.loop.drain_ends_s or time.monotonic() + _FLUSH_S))
-        stack.callback(line.close)
-        metrics.progress.commit_age.set_function(line.commit_age_s)
-        metrics.progress.outcome_age.set_function(line.outcome_age_s)
-        line.start()
-        watchdog.start(checks(settings, heartbeats, line.commit_age_s, line.outcome_age_s))
+            last.callback(lambda: traces.close(pipeline.loop.drain_ends_s or time.monotonic() + _FLUSH_S))
+        stack.callback(pipeline.close)
+        metrics.progress.commit_age.set_function(pipeline.commit_age_s)
+        metrics.progress.outcome_age.set_function(pipeline.outcome_age_s)
+        pipeline.start()
+        watchdog.start(checks(settings, heartbeats, pipeline.commit_age_s, pipeline.outcome_age_s))
         threads = {"the main loop": heartbeats.loop, "the scorer": heartbeats.scorer}
-        health.watch(threads, awaited(settings, line.outcome_age_s))
-        health.ready_when(line.missing, is_draining=lambda: line.loop.stopping)
-        line.loop.run(is_stopping)
+        health.watch(threads, awaited(settings, pipeline.outcome_age_s))
+        health.ready_when(pipeline.missing, is_draining=lambda: pipeline.loop.stopping)
+        pipeline.loop.run(is_stopping)
         consumer.asked_to_stop()
 
 

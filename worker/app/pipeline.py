@@ -10,7 +10,7 @@ from worker.admission.in_flight_limit import InFlightLimit
 from worker.admission.key_order import PrecedenceLinks
 from worker.events.codec import Decoder
 from worker.flow.channel import Channel
-from worker.flow.stage_threads import Pipeline, Stage
+from worker.flow.stage_threads import Stage, StageThreads
 from worker.main_loop.loop import MainLoop
 from worker.offsets.tracker import OffsetTracker
 from worker.scheduling.limits import token_budget
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from worker.traces.traces import Traces
 
 
-class Line:
+class Pipeline:
     """Everything between a consumer and a delivery, whose events end in `endings`."""
 
     JOIN_S = 2.0  # how long a stage may take to end once there is nothing more for it, at the end of the process
@@ -57,11 +57,11 @@ class Line:
         )
         self._score = Score(scheduler, costs, model, metrics, heartbeat=heartbeats.scorer, delays=delivery.delays)
         publish = Publish(delivery, settings.kafka, model, metrics, heartbeats.publisher, traces=traces)
-        self._pipeline = Pipeline(self._stages(settings, model, publish))
+        self._stage_threads = StageThreads(self._stages(settings, model, publish))
         self.loop = MainLoop(
             consumer=consumer,
             in_flight=_in_flight(settings),
-            pipeline=self._pipeline,
+            stage_threads=self._stage_threads,
             inbox=self._inbox,
             endings=endings,
             metrics=metrics,
@@ -72,7 +72,7 @@ class Line:
 
     def start(self) -> None:
         """Start the stages; the main loop runs on its caller's thread."""
-        self._pipeline.start()
+        self._stage_threads.start()
 
     def commit_age_s(self) -> float:
         """Return for how long something has been tried to be committed without success; 0 while nothing is."""
@@ -94,7 +94,7 @@ class Line:
         """Let the stages end, whatever the main loop has ended with."""
         self._heartbeats.loop.beat(self.CLOSE_S)
         self._inbox.close()
-        self._pipeline.join(self.JOIN_S)
+        self._stage_threads.join(self.JOIN_S)
 
     def _stages(self, settings: Settings, model: CrossEncoder, publish: Publish) -> list[Stage]:
         scoring: Channel[Job] = Channel()

@@ -54,7 +54,7 @@ class Heartbeat:
         return max(0.0, time.monotonic() - self._last_s)
 
 
-class Pipeline:
+class StageThreads:
     """Runs the stages, in the order of the flow."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:

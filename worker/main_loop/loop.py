@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.delivery import Ending
     from worker.flow.channel import Channel
     from worker.flow.job import Job, Partition
-    from worker.flow.stage_threads import Heartbeat, Pipeline
+    from worker.flow.stage_threads import Heartbeat, StageThreads
     from worker.kafka_io import Consumer, Jump, Rebalance
     from worker.observe.metrics import Metrics
 
@@ -59,7 +59,7 @@ class MainLoop:
         *,
         consumer: Consumer,
         in_flight: InFlight,
-        pipeline: Pipeline,
+        stage_threads: StageThreads,
         inbox: Channel[Job],
         endings: Channel[Ending],
         metrics: Metrics,
@@ -70,7 +70,7 @@ class MainLoop:
         self._consumer = consumer
         self._in_flight = in_flight
         self._tracker = in_flight.tracker
-        self._pipeline = pipeline
+        self._stage_threads = stage_threads
         self._endings = endings
         self._metrics = metrics
         self._heartbeat = heartbeat
@@ -113,7 +113,7 @@ class MainLoop:
 
     def _turn(self) -> None:
         self._heartbeat.beat()
-        self._pipeline.check(ending=self.stopping)
+        self._stage_threads.check(ending=self.stopping)
         if self._intake.pause_or_resume():
             # A poll with every partition paused sleeps its whole time: wait for endings instead.
             self._settle(self._endings.take(self._intake.POLL_S))
@@ -185,7 +185,7 @@ class MainLoop:
         self._tracker.start_revoking(rebalance.partitions)
         give_up_s = time.monotonic() + self._options.hand_over_timeout_s
         while self._tracker.open_count(rebalance.partitions) and time.monotonic() < give_up_s:
-            self._pipeline.check(ending=self.stopping)
+            self._stage_threads.check(ending=self.stopping)
             self._settle(self._endings.take(0.01))
         self._commits.release(rebalance)
 
