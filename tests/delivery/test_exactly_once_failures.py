@@ -16,7 +16,7 @@ def test_a_rebalance_that_takes_too_long_costs_the_transaction() -> None:
     line = Line(old, new, transaction_timeout_s=10)
     job = line.send()
     line.place = None
-    line.tend(in_s=5)
+    line.on_tick(in_s=5)
     assert old.done[-1] == "close"
     assert line.ended() == [(job, True, False)]
 
@@ -32,7 +32,7 @@ def test_nothing_of_a_partition_that_was_given_up_is_committed_and_its_neighbour
     kept = Job(making.record(7), tracked, received_s=0.0, created_s=0.0)
     line.delivery.send(kept, Outgoing("results", None, b"{}", ()))
     line.tracker.revoke([making.PARTITION])
-    line.tend(in_s=LONG_S)
+    line.on_tick(in_s=LONG_S)
     assert old.done == [("send", "results"), ("send", "results"), "settle", "close"]
     assert line.ended() == [(lost, True, False), (kept, True, False)]
     assert line.count("aborted") == 1
@@ -44,13 +44,13 @@ def test_after_any_failure_the_producer_is_thrown_away_and_its_events_are_read_a
     old, new = Producer(failing), Producer()
     line = Line(old, StopError(Exit.UNREACHABLE, "no broker"), new)
     job = line.send()
-    line.tend(in_s=LONG_S)
+    line.on_tick(in_s=LONG_S)
     assert old.done[-1] == "close"
     assert line.ended() == [(job, True, False)]
     assert (line.count("aborted"), line.count("committed")) == (1, 0)
     line.tracker.assign([making.PARTITION])
     again = line.send()
-    line.tend(in_s=3 * LONG_S)
+    line.on_tick(in_s=3 * LONG_S)
     assert new.done[-1] == ("commit", {making.PARTITION: 2}, "place")
     assert line.ended() == [(again, False, True)]
 
@@ -60,12 +60,12 @@ def test_what_a_new_producer_cannot_mend_is_raised_as_it_is() -> None:
     line = Line(Producer("commit", error))
     line.send()
     with pytest.raises(StopError) as raised:
-        line.tend(in_s=LONG_S)
+        line.on_tick(in_s=LONG_S)
     assert raised.value is error
     line = Line(Producer("commit"), StopError(Exit.FORBIDDEN, "no"))
     line.send()
     with pytest.raises(StopError) as raised:
-        line.tend(in_s=LONG_S)
+        line.on_tick(in_s=LONG_S)
     assert raised.value.code is Exit.FORBIDDEN
 
 
@@ -75,7 +75,7 @@ def test_waits_that_have_an_end_of_their_own_are_allowed_for() -> None:
     allowed_s: list[float] = []
     line.heartbeat.beat = allowed_s.append  # type: ignore[method-assign, assignment]
     line.send()
-    line.tend(in_s=LONG_S)
+    line.on_tick(in_s=LONG_S)
     assert allowed_s == [30, 70, 70]
 
 
@@ -83,7 +83,7 @@ def test_without_a_new_producer_in_time_the_worker_ends_with_a_status_of_its_own
     line = Line(Producer("commit"), StopError(Exit.UNREACHABLE, "no broker"), patience_s=0.001)
     line.send()
     with pytest.raises(StopError, match=r"no transaction could be finished for 0\.001 s") as raised:
-        line.tend(in_s=LONG_S)
+        line.on_tick(in_s=LONG_S)
     assert raised.value.code is Exit.STUCK
 
 
@@ -94,7 +94,7 @@ def test_transactions_that_fail_again_and_again_end_the_worker_too() -> None:
         line.delivery._open.began_s -= 31  # as if it had waited for an answer
         if line.delivery._failing_s:
             with pytest.raises(StopError) as raised:
-                line.tend(in_s=3 * LONG_S)
+                line.on_tick(in_s=3 * LONG_S)
             assert raised.value.code is Exit.STUCK
         else:
-            line.tend(in_s=LONG_S)
+            line.on_tick(in_s=LONG_S)

@@ -20,7 +20,7 @@ def _transaction(events: int = 1000) -> Transaction:
 def test_none_is_open_before_the_first_event() -> None:
     transaction = _transaction()
     assert not transaction
-    assert transaction.patience_s(100) is None
+    assert transaction.next_tick_in_s(100) is None
     assert not transaction.is_due(100)
     assert transaction.end_s(100) == 100 + GATHERED_S
 
@@ -32,7 +32,7 @@ def test_the_first_one_waits_for_the_rest_of_its_batch_alone() -> None:
     assert transaction.end_s(100) == 100 + GATHERED_S
     assert not transaction.is_due(100)
     assert transaction.is_due(100 + GATHERED_S)
-    assert transaction.patience_s(200) == 0
+    assert transaction.next_tick_in_s(200) == 0
     assert transaction.end_s(200) == 200  # it is late
 
 

@@ -78,8 +78,8 @@ class Line:
         self.delivery.send(job, Outgoing("results", key, b"{}", ()))
         return job
 
-    def tend(self, *, in_s: float = 0.0) -> None:
-        self.delivery.tend(time.monotonic() + in_s)
+    def on_tick(self, *, in_s: float = 0.0) -> None:
+        self.delivery.on_tick(time.monotonic() + in_s)
 
     def ended(self) -> list[tuple[Job, bool, bool]]:
         return [(ending.job, ending.job.dropped, ending.committed) for ending in self.endings.take(0)]

@@ -25,7 +25,7 @@ class AtLeastOnce:
         # What is not acknowledged, the oldest first: the publisher adds, the client's thread removes, others copy it.
         self._sent_s: dict[Job, float] = {}
 
-    def visible_s(self, now_s: float) -> float:
+    def expected_visible_s(self, now_s: float) -> float:
         """Count with what acknowledgements take."""
         return now_s + self.delays.p97_s(now_s)
 
@@ -50,11 +50,11 @@ class AtLeastOnce:
         """End it at once."""
         self._endings.put(Ending(job, time.monotonic()))
 
-    def patience_s(self, _now_s: float) -> None:
+    def next_tick_in_s(self, _now_s: float) -> None:
         """Nothing is ever due."""
         return
 
-    def tend(self, now_s: float) -> None:
+    def on_tick(self, now_s: float) -> None:
         """Do nothing."""
 
     def finish(self) -> None:

@@ -56,7 +56,7 @@ class Delivery(Protocol):
 
     delays: LatencyWindow
 
-    def visible_s(self, now_s: float) -> float:
+    def expected_visible_s(self, now_s: float) -> float:
         """Return by when readers will see an outcome that is sent now, but for one in a hundred."""
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
@@ -65,10 +65,10 @@ class Delivery(Protocol):
     def drop(self, job: Job) -> None:
         """End an event without an outcome: somebody reads it again."""
 
-    def patience_s(self, now_s: float) -> float | None:
-        """Return after how many seconds at the latest `tend` must be called; None: not before the next `send`."""
+    def next_tick_in_s(self, now_s: float) -> float | None:
+        """Return after how many seconds at the latest `on_tick` must be called; None: not before the next `send`."""
 
-    def tend(self, now_s: float) -> None:
+    def on_tick(self, now_s: float) -> None:
         """Do what is due."""
 
     def finish(self) -> None:

@@ -72,7 +72,7 @@ class ExactlyOnce:
         self._closing = PendingSince()
         self._failing_s = 0.0  # spent on transactions that failed since the last one that did not
 
-    def visible_s(self, now_s: float) -> float:
+    def expected_visible_s(self, now_s: float) -> float:
         """Count with when the transaction is due, and with what its end takes."""
         return self._open.end_s(now_s) + self._ends.p97_s(now_s)
 
@@ -91,11 +91,11 @@ class ExactlyOnce:
         """End it at once: what comes behind it in its partition is dropped too, by the order."""
         self._endings.put(Ending(job, time.monotonic()))
 
-    def patience_s(self, now_s: float) -> float | None:
+    def next_tick_in_s(self, now_s: float) -> float | None:
         """Return how long the open transaction may still wait for more."""
-        return self._open.patience_s(now_s)
+        return self._open.next_tick_in_s(now_s)
 
-    def tend(self, now_s: float) -> None:
+    def on_tick(self, now_s: float) -> None:
         """End the transaction if it is due."""
         if self._open.is_due(now_s):
             self._close(now_s)

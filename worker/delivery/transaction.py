@@ -41,7 +41,7 @@ class Transaction:
         """Return when it is to end; where none is open, when one would that began now."""
         return max(now_s, self._due_s if self._sent_s else self._first_due_s(now_s))
 
-    def patience_s(self, now_s: float) -> float | None:
+    def next_tick_in_s(self, now_s: float) -> float | None:
         """Return how long it may still wait for more; None where none is open."""
         return max(0.0, self._due_s - now_s) if self._sent_s else None
 

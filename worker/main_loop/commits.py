@@ -59,7 +59,7 @@ class Commits:
         """Return for how long a commit has been tried and not succeeded; 0 while there is none. For any thread."""
         return self._attempt.age_s()
 
-    def tend(self) -> None:
+    def on_tick(self) -> None:
         """Look at the answer to the commit that is on its way; begin the next one if it is time. Waits for nothing."""
         self._take_answer()
         if self._pending is None and time.monotonic() >= self._due_s:

@@ -124,8 +124,8 @@ class MainLoop:
             self._tell(jump)
         self._intake.admit(records)
         self._settle(self._endings.take(0))
-        self._commits.tend()
-        self._gauges.tend()
+        self._commits.on_tick()
+        self._gauges.on_tick()
 
     def _settle(self, endings: Sequence[Ending]) -> None:
         self._heartbeat.beat()  # a hand-over comes here again and again, and has a limit of its own

@@ -52,7 +52,7 @@ class Gauges:
                 pairs=len(job.pairs) + job.left_out, scored=job.limit - job.unscored, device_s=job.device_s
             )
 
-    def tend(self) -> None:
+    def on_tick(self) -> None:
         """Set what changes all the time, if it is time."""
         now_s = time.monotonic()
         if now_s >= self._due_s:

@@ -60,17 +60,17 @@ class Publish:
         ended = False
         while not ended:
             self._heartbeat.beat()
-            patience_s = self._delivery.patience_s(time.monotonic())
+            next_tick_in_s = self._delivery.next_tick_in_s(time.monotonic())
             try:
-                arrived = inbox.take(self.IDLE_S if patience_s is None else min(patience_s, self.IDLE_S))
+                arrived = inbox.take(self.IDLE_S if next_tick_in_s is None else min(next_tick_in_s, self.IDLE_S))
             except EndOfChannelError:
                 ended, arrived = True, []
             for each in arrived:
                 for job in self._order.ready(each):
                     self._heartbeat.beat()
                     self._publish(job)
-                self._delivery.tend(time.monotonic())
-            self._delivery.tend(time.monotonic())
+                self._delivery.on_tick(time.monotonic())
+            self._delivery.on_tick(time.monotonic())
             self._count_caches()
         self._delivery.finish()
 
@@ -94,7 +94,7 @@ class Publish:
             ranking = rank(job.candidate_logits(), self._model.activation, job.shed)
             timing_ms = {name: spent_s * 1000 for name, spent_s in job.spent_s.items()}
             timing_ms["total"] = (now_s - job.created_s) * 1000
-            met = self._delivery.visible_s(now_s) <= job.deadline_s
+            met = self._delivery.expected_visible_s(now_s) <= job.deadline_s
             value = encode_result(job, ranking, model=self._model.name, timing_ms=timing_ms, deadline_met=met)
         except ENDS:
             raise
