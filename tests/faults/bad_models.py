@@ -10,7 +10,7 @@ from tests.integration.light_worker import Encoder, Forward
 
 if TYPE_CHECKING:
     from worker.flow.job import Pairs
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
 
 # What a text contains, and the id of its pair. The first is scored once it is alone, the others never are.
 CROWDED, TOO_LARGE, NOT_A_NUMBER = "needs all the memory", "needs more memory than there is", "gives NaN"
@@ -27,7 +27,7 @@ def spoil() -> None:
             pairs.ids[at] = next((number for sign, number in _IDS.items() if sign in text), pairs.ids[at] | 4)
         return pairs
 
-    def failing_forward(model: Forward, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    def failing_forward(model: Forward, rows: RaggedBatch, chosen: np.ndarray) -> np.ndarray:
         ids = rows.ids[rows.starts[chosen]]
         if np.any(ids == _IDS[TOO_LARGE]) or (len(ids) > 1 and np.any(ids == _IDS[CROWDED])):
             raise RuntimeError("out of memory: injected")

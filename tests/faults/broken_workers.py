@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from worker.flow.job import Partition
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
     from worker.offsets.tracker import TrackedOffset
 
 VARIABLE = "FAULTS_DEFECT"
@@ -59,7 +59,7 @@ def _sends_twice() -> None:
 
 
 def _scores_by_chance() -> None:
-    def forward(_: Forward, __: Rows, chosen: np.ndarray) -> np.ndarray:
+    def forward(_: Forward, __: RaggedBatch, chosen: np.ndarray) -> np.ndarray:
         return np.array([random.random() for _ in chosen], np.float32)
 
     Forward.forward = forward  # type: ignore[assignment, method-assign]

@@ -23,7 +23,7 @@ from worker import __version__, cli
 from worker.app import load_model as loading
 from worker.flow.job import ModelName, Pairs
 from worker.kafka_io import TransactionalProducer, TransactionFailed
-from worker.model.retry_halves import HalvingWork
+from worker.model.retry_halves import RetryHalves
 from worker.model.rows import rows_of
 from worker.model.tokenization.token_cache import TokenCache
 from worker.scheduling.cost_model import CostModel, Load, packed_load
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from worker.config.settings import Settings
     from worker.flow.job import Slice
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
     from worker.observe.metrics import Metrics
 
 EVENT_VARIABLE = "LIGHT_WORKER_EVENT_S"
@@ -56,16 +56,16 @@ class Encoder:
 class Forward:
     """What stands for the network: a pair's logit is what its one token says. It is wrapped to make it fail."""
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         """Take all rows at once."""
         yield np.arange(len(rows))
 
-    def forward(self, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> np.ndarray:
         """Return the logits of the chosen rows, float32 (rows,)."""
         logits: np.ndarray = (rows.ids[rows.starts[chosen]] % 1000 / 1000).astype(np.float32)
         return logits
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens that computes."""
         return int(rows.lengths[chosen].sum())
 
@@ -75,7 +75,7 @@ class _Flight:
 
     def __init__(self, batch: list[Slice]) -> None:
         self._rows = rows_of(batch)
-        self._work: HalvingWork[np.ndarray] = HalvingWork(Forward(), self._rows)
+        self._work: RetryHalves[np.ndarray] = RetryHalves(Forward(), self._rows)
         self.failures: dict[int, Exception] = {}
         self.tokens = self.padding = 0
         self.device_s: float | None = None

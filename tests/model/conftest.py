@@ -17,9 +17,9 @@ from worker.flow.job import Job, Pairs, Partition, Record, Slice
 from worker.model.cross_encoder import CrossEncoder, load_model
 from worker.model.options import ModelOptions
 from worker.model.torch import choose as torch_backend
-from worker.model.torch.attention_cuda import VarlenAttention
-from worker.model.torch.packed_cuda import TorchVarlen
-from worker.model.torch.packed_encoder import FlatEncoder
+from worker.model.torch.attention_cuda import PackedAttention
+from worker.model.torch.packed_cuda import TorchPackedCuda
+from worker.model.torch.packed_encoder import PackedEncoder
 from worker.offsets.tracker import OffsetTracker
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def bert(make_family: Callable[[str], Path]) -> Path:
 @pytest.fixture
 def as_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let models on the CPU take the way of those on CUDA, with an emulation of torch's kernel for attention."""
-    go_the_way_of_cuda(monkeypatch, lambda: VarlenAttention(varlen_emulation.varlen_attn))
+    go_the_way_of_cuda(monkeypatch, lambda: PackedAttention(varlen_emulation.varlen_attn))
 
 
 @pytest.fixture
@@ -80,14 +80,16 @@ def go_the_way_of_cuda(
 ) -> None:
     """Let models on the CPU take the way of those on CUDA."""
 
-    def varlen(model: Any, *, token_types: bool, pass_tokens: int | None, threads: PassThreads | None) -> TorchVarlen:
+    def varlen(
+        model: Any, *, token_types: bool, pass_tokens: int | None, threads: PassThreads | None
+    ) -> TorchPackedCuda:
         del threads  # a GPU has none
-        encoder = FlatEncoder(model, attention(), row_wise)
-        return TorchVarlen(encoder, torch.device("cpu"), token_types=token_types, pass_tokens=pass_tokens or 700)
+        encoder = PackedEncoder(model, attention(), row_wise)
+        return TorchPackedCuda(encoder, torch.device("cpu"), token_types=token_types, pass_tokens=pass_tokens or 700)
 
     monkeypatch.setattr(torch_backend, "BlockAttention", lambda _: None)
-    monkeypatch.setattr(torch_backend, "FlatEncoder", lambda model, _: model)
-    monkeypatch.setattr(torch_backend, "TorchFlat", varlen)
+    monkeypatch.setattr(torch_backend, "PackedEncoder", lambda model, _: model)
+    monkeypatch.setattr(torch_backend, "TorchPackedCpu", varlen)
 
 
 def load(folder: Path, **settings: Any) -> CrossEncoder:

@@ -83,16 +83,16 @@ def test_logits_come_back_slice_by_slice_with_counts_of_tokens(bert: Path) -> No
     model = load(bert)
     pairs = model.pair_encoder().encode(QUERY, PRODUCTS)
     [whole] = model.launch([Slice(job(pairs), 0, len(PRODUCTS))]).wait()
-    flight = model.launch([Slice(job(pairs), 30, 42), Slice(job(pairs), 0, 1), Slice(job(pairs), 5, 30)])
-    parts = flight.wait()
+    pending = model.launch([Slice(job(pairs), 30, 42), Slice(job(pairs), 0, 1), Slice(job(pairs), 5, 30)])
+    parts = pending.wait()
     assert [part.dtype for part in parts] == [np.float32] * 3
     np.testing.assert_allclose(parts[0], whole[30:42], atol=1e-5)
     np.testing.assert_allclose(parts[1], whole[:1], atol=1e-5)
     np.testing.assert_allclose(parts[2], whole[5:30], atol=1e-5)
     lengths = np.diff(pairs.offsets)
-    assert flight.tokens == lengths[30:42].sum() + lengths[0] + lengths[5:30].sum()
-    assert 0 < flight.padding < 64  # what fills a stream up
-    assert flight.failures == {}
+    assert pending.tokens == lengths[30:42].sum() + lengths[0] + lengths[5:30].sum()
+    assert 0 < pending.padding < 64  # what fills a stream up
+    assert pending.failures == {}
 
 
 def test_an_empty_batch_has_no_logits(bert: Path) -> None:

@@ -43,7 +43,7 @@ ENDS = {"interrupt": KeyboardInterrupt, "exit": SystemExit}
 SCORE_ALL = BatchLimits(on_overload="score")
 
 
-class Flight:
+class PendingScores:
     """A batch whose second slice fails."""
 
     tokens, padding = 7, 1
@@ -84,8 +84,8 @@ class Model:
     def load_of(self, lengths: np.ndarray) -> Load:
         return packed_load(lengths)
 
-    def launch(self, batch: list[Slice]) -> Flight:
-        return Flight(batch, self._failures)
+    def launch(self, batch: list[Slice]) -> PendingScores:
+        return PendingScores(batch, self._failures)
 
     def encode(self, query: str, texts: list[str]) -> Pairs:
         if query == "broken":

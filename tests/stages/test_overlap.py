@@ -28,7 +28,7 @@ PER_TOKEN_S = 1e-5
 BATCH_TOKENS = 4_000
 
 
-class Flight:
+class PendingScores:
     tokens, padding = 0, 0
     device_s: float | None = None
 
@@ -69,7 +69,7 @@ class Device:
     def warm_thread(self) -> None:
         pass
 
-    def launch(self, batch: list[Slice]) -> Flight:
+    def launch(self, batch: list[Slice]) -> PendingScores:
         self.queued_s.append(max(0.0, self.free_s - self.now_s))
         self.now_s += self._slow.get(self.batches, self._prepare_s)
         tokens = sum(int(job.pairs.offsets[stop] - job.pairs.offsets[start]) for job, start, stop in batch if job.pairs)
@@ -77,7 +77,7 @@ class Device:
         self.batches += 1
         self.busy_s += took_s
         self.free_s = max(self.free_s, self.now_s) + took_s
-        return Flight(self, batch, self.free_s)
+        return PendingScores(self, batch, self.free_s)
 
 
 class Watched(Scheduler):

@@ -23,7 +23,7 @@ from worker.stages import Score
 if TYPE_CHECKING:
     from worker.flow.job import Job, Slice
 
-from tests.stages.line import Beats, Flight, Model, an_event, raw, score, tokenize
+from tests.stages.line import Beats, Model, PendingScores, an_event, raw, score, tokenize
 
 
 def test_one_event_that_cannot_be_scored_does_not_spoil_those_that_share_its_batch() -> None:
@@ -78,7 +78,7 @@ def test_an_event_whose_time_is_over_goes_on_as_it_came(*, overlaps: bool) -> No
 def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for() -> None:
     happened: list[str] = []
 
-    class Watched(Flight):
+    class Watched(PendingScores):
         def wait(self) -> list[np.ndarray]:
             happened.append("wait")
             return super().wait()
@@ -86,7 +86,7 @@ def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for()
     class Overlapping(Model):
         overlaps = True
 
-        def launch(self, batch: list[Slice]) -> Flight:
+        def launch(self, batch: list[Slice]) -> PendingScores:
             happened.append("launch")
             return Watched(batch, {})
 
@@ -98,7 +98,7 @@ def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for()
 def test_on_the_cpu_a_batch_begins_as_soon_as_a_thread_has_none() -> None:
     happened: list[str] = []
 
-    class SideBySide(Flight):
+    class SideBySide(PendingScores):
         def wait_for_room(self) -> bool:
             happened.append("room")
             return True
@@ -108,7 +108,7 @@ def test_on_the_cpu_a_batch_begins_as_soon_as_a_thread_has_none() -> None:
             return super().wait()
 
     class OnCpu(Model):
-        def launch(self, batch: list[Slice]) -> Flight:
+        def launch(self, batch: list[Slice]) -> PendingScores:
             happened.append("launch")
             return SideBySide(batch, {})
 
@@ -119,10 +119,10 @@ def test_on_the_cpu_a_batch_begins_as_soon_as_a_thread_has_none() -> None:
 
 def test_a_device_with_a_clock_says_itself_how_long_it_was_busy() -> None:
     class Clocked(Model):
-        def launch(self, batch: list[Slice]) -> Flight:
-            flight = super().launch(batch)
-            flight.device_s = 100.0
-            return flight
+        def launch(self, batch: list[Slice]) -> PendingScores:
+            pending = super().launch(batch)
+            pending.device_s = 100.0
+            return pending
 
     for model, least, most in ((Clocked(), 200.0, 200.0), (Model(), 0.0, 100.0)):
         metrics = Metrics(REASONS)

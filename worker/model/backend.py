@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from worker.model.loading.device import Placement
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
     from worker.scheduling.cost_model import Load
 
 
@@ -18,7 +18,7 @@ class NonFiniteLogitError(Exception):
 
 
 @dataclass(slots=True)
-class Scored:
+class BatchResult:
     """The logits of n rows, float32 (n,): NaN where a row could not be scored, and `failures` says why.
 
     `tokens` are those of the rows, `padding` those that were computed beside them. `device_s` is how long the device
@@ -39,7 +39,7 @@ class Scored:
             self.failures.setdefault(row, NonFiniteLogitError(f"expected a finite logit, the model gave {found}"))
 
 
-class Work(Protocol):
+class PendingBatch(Protocol):
     """A batch that a backend has begun."""
 
     def is_done(self) -> bool:
@@ -51,7 +51,7 @@ class Work(Protocol):
         True as well where this one is done. Of a device with a queue: false, since another may be launched at any time.
         """
 
-    def finish(self) -> Scored:
+    def finish(self) -> BatchResult:
         """Wait for the logits; called once. Raises only what ends the process, such as a broken CUDA context."""
 
 
@@ -67,7 +67,7 @@ class Backend(Protocol):
     def load_of(self, lengths: np.ndarray) -> Load:
         """Return what it would compute of rows of these lengths, int64 (n,), in one batch."""
 
-    def start(self, rows: Rows) -> Work:
+    def start(self, rows: RaggedBatch) -> PendingBatch:
         """Begin a batch. A backend with a queue returns before the device is done; others may work in finish()."""
 
 

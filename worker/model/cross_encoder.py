@@ -23,10 +23,10 @@ from worker.model.warm_up import BatchTime, thread_rows, warm_rows
 
 if TYPE_CHECKING:
     from worker.flow.job import ModelName, Slice
-    from worker.model.backend import Backend, Work
+    from worker.model.backend import Backend, PendingBatch
     from worker.model.loading.device import Placement
     from worker.model.options import ModelOptions, Truncation
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
     from worker.scheduling.cost_model import Load
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _MIB = 1 << 20
 
 
-class Flight:
+class PendingScores:
     """A batch that was launched. After wait(): `failures`, `tokens`, `padding` and `device_s`.
 
     `failures` maps the number of a slice in the batch to the first reason why a pair of it has no score. `tokens` are
@@ -42,7 +42,7 @@ class Flight:
     clock, where it has one.
     """
 
-    def __init__(self, work: Work, bounds: np.ndarray) -> None:
+    def __init__(self, work: PendingBatch, bounds: np.ndarray) -> None:
         self._work = work
         self._bounds = bounds
         self.failures: dict[int, Exception] = {}
@@ -120,13 +120,13 @@ class CrossEncoder:
         """Return what is computed of pairs of these lengths in tokens, int64 (n,), when they share a batch."""
         return self._backend.load_of(lengths)
 
-    def launch(self, batch: list[Slice]) -> Flight:
+    def launch(self, batch: list[Slice]) -> PendingScores:
         """Begin to score a batch. Another may be launched before this one is waited for.
 
         On the CPU that pays once wait_for_room() has returned true.
         """
         rows = rows_of(batch)
-        return Flight(self._backend.start(rows), rows.bounds)
+        return PendingScores(self._backend.start(rows), rows.bounds)
 
     def warm_up(self) -> list[BatchTime]:
         """Score batches of real shapes, from one short pair to a long one, and return how long each took when warm.
@@ -143,7 +143,7 @@ class CrossEncoder:
     def _warm_encoder(self) -> PairEncoder:
         return PairEncoder(self._tokenizer, TokenCache(0), self.max_length, self._truncation)
 
-    def _time(self, rows: Rows) -> BatchTime:
+    def _time(self, rows: RaggedBatch) -> BatchTime:
         self._backend.start(rows).finish()  # the first run of a shape allocates and chooses kernels
         begun = time.perf_counter()
         scored = self._backend.start(rows).finish()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from worker.model.backend import Scored
+from worker.model.backend import BatchResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +22,25 @@ Logits = TypeVar("Logits")
 Logits_co = TypeVar("Logits_co", covariant=True)
 
 
-class Passes(Protocol[Logits_co]):
+class ForwardPasses(Protocol[Logits_co]):
     """How a backend scores rows: in forward passes of some of them."""
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
 
-    def forward(self, rows: Rows, chosen: np.ndarray) -> Logits_co:
+    def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> Logits_co:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes, padding included."""
 
 
 @dataclass(slots=True)
-class HalvingWork(Generic[Logits]):
+class RetryHalves(Generic[Logits]):
     """A batch on its way through a backend, whose device gives its logits as arrays of some kind."""
 
-    backend: Passes[Logits]
-    rows: Rows
+    backend: ForwardPasses[Logits]
+    rows: RaggedBatch
     done: list[tuple[np.ndarray, Logits]] = field(default_factory=list)
     failures: dict[int, Exception] = field(default_factory=dict)
     computed: int = 0
@@ -77,11 +77,11 @@ class HalvingWork(Generic[Logits]):
         for chosen in self.backend.groups(self.rows):
             yield chosen, self._forward(chosen)
 
-    def finish(self) -> Scored:
+    def finish(self) -> BatchResult:
         """Return the logits; NaN and a failure for each row that could not be scored even alone."""
         if not self.ran:
             self.run()
-        scored = Scored(
+        scored = BatchResult(
             logits=np.full(len(self.rows), np.nan, np.float32),
             tokens=self.rows.tokens,
             padding=self.computed - int(self.rows.lengths[self._scored_rows()].sum()),
@@ -93,7 +93,7 @@ class HalvingWork(Generic[Logits]):
         scored.refuse_non_finite()
         return scored
 
-    def _ask_alone(self, scored: Scored) -> None:
+    def _ask_alone(self, scored: BatchResult) -> None:
         """Score each row that came out as no number once more, by itself: it may be its neighbour that has none."""
         if np.isfinite(scored.logits).all():
             return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RaggedBatch:
     """The n pairs of a batch: row i is `ids[starts[i]:starts[i] + lengths[i]]`, its first `splits[i]` the query's.
 
     `bounds` int64 (slices + 1,): slice k of the batch is the rows `bounds[k]` to `bounds[k + 1]`.
@@ -39,7 +39,7 @@ class Rows:
 
 
 class Padded(NamedTuple):
-    """Rows as rectangles (rows, width): ids and token types int64, mask bool; `full` where no row is padded."""
+    """RaggedBatch as rectangles (rows, width): ids and token types int64, mask bool; `full` where no row is padded."""
 
     ids: np.ndarray
     mask: np.ndarray
@@ -72,7 +72,7 @@ def widths_for(dtype: str, positions: int) -> Widths:
     return Widths(_ROUND, positions) if dtype == "bfloat16" else AS_LONG_AS_ROWS
 
 
-def rows_of(batch: list[Slice]) -> Rows:
+def rows_of(batch: list[Slice]) -> RaggedBatch:
     """Lay the slices of a batch end to end; their jobs must hold their pairs."""
     ids, lengths, splits, counts = [], [], [], [0]
     for job, start, stop in batch:
@@ -85,7 +85,7 @@ def rows_of(batch: list[Slice]) -> Rows:
         splits.append(pairs.splits[start:stop])
         counts.append(stop - start)
     long = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-    return Rows(
+    return RaggedBatch(
         ids=np.concatenate(ids) if ids else np.zeros(0, np.int32),
         starts=np.cumsum(long) - long,
         lengths=long,
@@ -94,10 +94,10 @@ def rows_of(batch: list[Slice]) -> Rows:
     )
 
 
-def any_rows(lengths: np.ndarray, vocabulary: int) -> Rows:
+def any_rows(lengths: np.ndarray, vocabulary: int) -> RaggedBatch:
     """Return rows of these lengths, of any ids, to hold one way of computing against another."""
     ids = np.random.default_rng(0).integers(vocabulary, size=int(lengths.sum()), dtype=np.int32)
-    return Rows(ids, np.cumsum(lengths) - lengths, lengths, lengths // 3, np.array([0, len(lengths)]))
+    return RaggedBatch(ids, np.cumsum(lengths) - lengths, lengths, lengths // 3, np.array([0, len(lengths)]))
 
 
 def groups_of(lengths: np.ndarray, limit: int, widths: Widths = AS_LONG_AS_ROWS) -> Iterator[np.ndarray]:
@@ -139,13 +139,13 @@ def padded_load(
 def packed_passes(lengths: np.ndarray, limit: int, *, at_once: int = 1) -> Load:
     """Return what is computed of rows of these lengths without padding, in passes of about so many tokens.
 
-    Passes that are computed at the same time count as one.
+    ForwardPasses that are computed at the same time count as one.
     """
     load = packed_load(lengths)
     return load._replace(passes=max(1, -(-load.tokens // (limit * at_once))))
 
 
-def pad(rows: Rows, chosen: np.ndarray, pad_id: int, widths: Widths = AS_LONG_AS_ROWS) -> Padded:
+def pad(rows: RaggedBatch, chosen: np.ndarray, pad_id: int, widths: Widths = AS_LONG_AS_ROWS) -> Padded:
     """Lay the chosen rows into rectangles, padded on the right."""
     lengths = rows.lengths[chosen]
     steps = np.arange(widths.of(int(lengths.max())))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from worker.model.rows import Rows
+from worker.model.rows import RaggedBatch
 
 if TYPE_CHECKING:
     from worker.flow.job import Pairs
@@ -31,7 +31,7 @@ class BatchTime(NamedTuple):
     seconds: float
 
 
-def warm_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows]:
+def warm_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[RaggedBatch]:
     """Return batches of real shapes, from one short pair to many long ones."""
     counts, most = (_CUDA_WARM_PAIRS, _CUDA_WARM_TOKENS) if cuda else (_WARM_PAIRS, _WARM_TOKENS)
     return [
@@ -42,13 +42,13 @@ def warm_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows
     ]
 
 
-def thread_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[Rows]:
+def thread_rows(encoder: PairEncoder, max_length: int, *, cuda: bool) -> list[RaggedBatch]:
     """Return what makes a thread ready that another has loaded the model for."""
     batches = _CUDA_THREAD_BATCHES if cuda else (_THREAD_BATCH,)
     return [_repeated(encoder, min(length, max_length), count) for length, count in batches]
 
 
-def _repeated(encoder: PairEncoder, length: int, count: int) -> Rows:
+def _repeated(encoder: PairEncoder, length: int, count: int) -> RaggedBatch:
     """Return `count` equal pairs of about `length` tokens, at most the model's maximum."""
     text = _WARM_TEXT
     pairs = encoder.encode("wireless mouse", [text])
@@ -58,10 +58,10 @@ def _repeated(encoder: PairEncoder, length: int, count: int) -> Rows:
     return _cut(pairs, length, count)
 
 
-def _cut(pairs: Pairs, length: int, count: int) -> Rows:
+def _cut(pairs: Pairs, length: int, count: int) -> RaggedBatch:
     ids = pairs.ids[:length]
     lengths = np.full(count, len(ids), np.int64)
-    return Rows(
+    return RaggedBatch(
         ids=np.tile(ids, count),
         starts=np.arange(count) * len(ids),
         lengths=lengths,

@@ -14,7 +14,7 @@ from worker.stages.faults import where
 if TYPE_CHECKING:
     from worker.flow.channel import Channel
     from worker.flow.stage_threads import Heartbeat
-    from worker.model.cross_encoder import CrossEncoder, Flight
+    from worker.model.cross_encoder import CrossEncoder, PendingScores
     from worker.observe.metrics import Metrics
     from worker.scheduling.cost_model import CostModel, Load
     from worker.scheduling.latency import LatencyWindow
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _Flying(NamedTuple):
+class _Launched(NamedTuple):
     """A batch that was launched, when, what it takes the device at least and at most, and what that depends on."""
 
     batch: list[Slice]
-    flight: Flight
+    pending: PendingScores
     began_s: float
     least_s: float
     most_s: float
@@ -68,7 +68,7 @@ class Score:
         self._heartbeat = heartbeat
         self._delays = delays
         self.is_warm = False  # any thread may look
-        self._flying: deque[_Flying] = deque()
+        self._launched: deque[_Launched] = deque()
         self._sweep_due_s = 0.0
         self._free_s = 0.0  # when the device came back from its last batch
         self._prepare_s = self.PREPARE_S
@@ -80,7 +80,7 @@ class Score:
         self._model.warm_thread()
         self.is_warm = True
         ended = False
-        while not (ended and not self._scheduler and not self._flying):
+        while not (ended and not self._scheduler and not self._launched):
             self._heartbeat.beat()
             try:
                 arrived = inbox.take(self._patience_s(time.monotonic()))
@@ -90,15 +90,15 @@ class Score:
             for job in arrived:
                 self._scheduler.add(job, self._delays.p97_s(now_s))
             self._sweep(publishing)
-            while self._flying and self._flying[0].flight.is_done():
-                self._land(self._flying.popleft(), publishing)
+            while self._launched and self._launched[0].pending.is_done():
+                self._land(self._launched.popleft(), publishing)
             if not ended and self._patience_s(time.monotonic()) > 0:
                 continue  # the device is busy for longer than the next batch takes to prepare
             launched = self._launch(publishing)
-            while len(self._flying) > (1 if launched else 0):
-                self._land(self._flying.popleft(), publishing)
-            if self._flying and not self._model.overlaps and not self._flying[0].flight.wait_for_room():
-                self._land(self._flying.popleft(), publishing)
+            while len(self._launched) > (1 if launched else 0):
+                self._land(self._launched.popleft(), publishing)
+            if self._launched and not self._model.overlaps and not self._launched[0].pending.wait_for_room():
+                self._land(self._launched.popleft(), publishing)
             self._room_s = time.monotonic()
 
     def _sweep(self, publishing: Channel[Job]) -> None:
@@ -112,23 +112,23 @@ class Score:
 
     def _patience_s(self, now_s: float) -> float:
         """Return how long the next batch may wait for more events, before it is to be looked at again."""
-        if self._flying:
-            last = self._flying[-1]
+        if self._launched:
+            last = self._launched[-1]
             if not self._model.overlaps:  # a part of the device has nothing to do
                 return 0.0
             return min(self.LOOK_S, max(0.0, self._started_s(last) + last.least_s - self._prepare_s - now_s))
         return 0.0 if self._scheduler else self.IDLE_S
 
-    def _started_s(self, flying: _Flying) -> float:
+    def _started_s(self, launched: _Launched) -> float:
         """Return when the device began with a batch, before which none is on it any more."""
-        return max(flying.began_s, self._free_s)
+        return max(launched.began_s, self._free_s)
 
     def _launch(self, publishing: Channel[Job]) -> bool:
         """Launch the next batch, and hand on what will not be scored; return whether there was one."""
         now_s = time.monotonic()
-        last = self._flying[-1] if self._flying else None
+        last = self._launched[-1] if self._launched else None
         free_s = self._free_at_s(last, now_s) if last else now_s
-        is_alone = len(self._scheduler) == 1 and not self._flying
+        is_alone = len(self._scheduler) == 1 and not self._launched
         dispatch = self._scheduler.next_batch(free_s)
         for job in dispatch.passed:
             if is_alone:
@@ -137,7 +137,7 @@ class Score:
                 self._metrics.events.slack.observe(job.deadline_s - job.dispatched_s)
             if job.unscored == 0:  # else a part of it is still on the device
                 self._hand_on(job, publishing)
-        if dispatch.probe is not None and not self._flying:
+        if dispatch.probe is not None and not self._launched:
             self._measure(dispatch.probe, dispatch.load)
         if not dispatch.batch:
             return False
@@ -151,16 +151,16 @@ class Score:
             if stop == job.limit:
                 self._metrics.events.slack.observe(job.deadline_s - now_s)
         self._heartbeat.beat(predicted_s)
-        flight = self._model.launch(dispatch.batch)
+        pending = self._model.launch(dispatch.batch)
         least_s = (
             self._costs.expect(dispatch.load) / self._costs.spread
         )  # as far below what is usual as most_s is above
-        self._flying.append(_Flying(dispatch.batch, flight, now_s, least_s, predicted_s, dispatch.load))
+        self._launched.append(_Launched(dispatch.batch, pending, now_s, least_s, predicted_s, dispatch.load))
         took_s = min(time.monotonic() - now_s, self.MOST_PREPARE_S)
         self._prepare_s = max(took_s, self._prepare_s + self.FORGET * (took_s - self._prepare_s))
         return True
 
-    def _free_at_s(self, last: _Flying, now_s: float) -> float:
+    def _free_at_s(self, last: _Launched, now_s: float) -> float:
         """Return when the device will have come to the end of a batch, by all likelihood."""
         if self._model.overlaps:
             return max(now_s, self._started_s(last) + last.most_s)
@@ -182,29 +182,29 @@ class Score:
         now_s = time.monotonic()
         self._costs.observe(load, now_s - began_s, now_s)
 
-    def _land(self, flying: _Flying, publishing: Channel[Job]) -> None:
+    def _land(self, launched: _Launched, publishing: Channel[Job]) -> None:
         """Wait for a batch and hand on the events that are complete with it."""
-        started_s = self._started_s(flying)
-        self._heartbeat.beat(max(0.0, started_s + flying.most_s - time.monotonic()))
-        scores = flying.flight.wait()
+        started_s = self._started_s(launched)
+        self._heartbeat.beat(max(0.0, started_s + launched.most_s - time.monotonic()))
+        scores = launched.pending.wait()
         now_s = time.monotonic()
         took_s = now_s - started_s
         self._free_s = now_s
-        if self._flying and not self._model.overlaps:
+        if self._launched and not self._model.overlaps:
             off_s = now_s - self._room_s - self._rest_s
             self._rest_s += self.FORGET * off_s
             self._rest_off_s += self.FORGET * (abs(off_s) - self._rest_off_s)
-        self._costs.observe(flying.load, took_s, now_s)
-        pairs = sum(stop - start for _, start, stop in flying.batch)
-        self._count(flying, pairs, took_s)
-        for number, ((job, start, stop), logits) in enumerate(zip(flying.batch, scores, strict=True)):
+        self._costs.observe(launched.load, took_s, now_s)
+        pairs = sum(stop - start for _, start, stop in launched.batch)
+        self._count(launched, pairs, took_s)
+        for number, ((job, start, stop), logits) in enumerate(zip(launched.batch, scores, strict=True)):
             assert job.logits is not None
             job.logits[start:stop] = logits
             if self._model.score_cache is not None and job.keys is not None:
                 self._model.score_cache.remember(job.keys[start:stop], logits)
             job.unscored -= stop - start
             job.device_s += took_s * (stop - start) / pairs
-            if error := flying.flight.failures.get(number):
+            if error := launched.pending.failures.get(number):
                 log.error(
                     "an event could not be scored: %(error)s",
                     {"error": error},
@@ -220,13 +220,13 @@ class Score:
             job.spent_s["score"] = job.scored_s - job.dispatched_s
         publishing.put(job)
 
-    def _count(self, flying: _Flying, pairs: int, took_s: float) -> None:
+    def _count(self, launched: _Launched, pairs: int, took_s: float) -> None:
         metrics = self._metrics
         metrics.events.pairs.inc(pairs)
-        metrics.events.tokens.labels("real").inc(flying.flight.tokens)
-        metrics.events.tokens.labels("padding").inc(flying.flight.padding)
-        metrics.batches.events.observe(len(flying.batch))
+        metrics.events.tokens.labels("real").inc(launched.pending.tokens)
+        metrics.events.tokens.labels("padding").inc(launched.pending.padding)
+        metrics.batches.events.observe(len(launched.batch))
         metrics.batches.pairs.observe(pairs)
-        metrics.batches.tokens.observe(flying.flight.tokens)
+        metrics.batches.tokens.observe(launched.pending.tokens)
         metrics.batches.seconds.observe(took_s)
-        metrics.batches.device_busy.inc(took_s if flying.flight.device_s is None else flying.flight.device_s)
+        metrics.batches.device_busy.inc(took_s if launched.pending.device_s is None else launched.pending.device_s)

@@ -16,7 +16,7 @@ from tests.model.conftest import FLAT, load
 from tests.model.torch.test_packed_cuda_passes import rows_of_lengths
 from worker.model.torch.cuda_graphs import Graphs, Kept, Recorder
 from worker.model.torch.graph_sizes import graph_sizes
-from worker.model.torch.packed_cuda import TorchVarlen
+from worker.model.torch.packed_cuda import TorchPackedCuda
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +42,9 @@ def again(forward: Callable[[], torch.Tensor]) -> Kept:
     return Kept(replay, logits)
 
 
-def varlen(folder: Path) -> TorchVarlen:
+def varlen(folder: Path) -> TorchPackedCuda:
     backend = load(folder)._backend
-    assert isinstance(backend, TorchVarlen)
+    assert isinstance(backend, TorchPackedCuda)
     return backend
 
 
@@ -110,7 +110,7 @@ def test_on_a_gpu_every_graph_gives_the_logits_of_the_same_pass_without(
     family: str, make_family: Callable[[str], Path]
 ) -> None:
     backend = load(make_family(family), device="cuda", dtype="float16")._backend
-    assert isinstance(backend, TorchVarlen)
+    assert isinstance(backend, TorchPackedCuda)
     assert backend.graphs is not None
     for size in SIZES:
         for chosen in (MIXED[-1:], MIXED[:4], _full(size)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from worker.model.torch.attention_cuda import VarlenAttention
+from worker.model.torch.attention_cuda import PackedAttention
 from worker.model.torch.cuda_kernels import cuda_kernels
 from worker.model.torch.row_wise import RowWise
 
@@ -35,7 +35,7 @@ def test_heads_of_some_widths_have_kernels_and_others_torchs(kernels: Any) -> No
     assert isinstance(attention, kernels.FusedAttention)
     assert isinstance(row_wise, kernels.FusedRowWise)
     attention, row_wise = cuda_kernels(CPU, 24)
-    assert isinstance(attention, VarlenAttention)
+    assert isinstance(attention, PackedAttention)
     assert isinstance(row_wise, kernels.FusedRowWise)
 
 
@@ -48,7 +48,7 @@ def test_without_a_compiler_the_worker_goes_on_and_the_log_says_why(
     monkeypatch.setattr(kernels.FusedRowWise, "add_norm", failing)
     with caplog.at_level(logging.WARNING):
         attention, row_wise = cuda_kernels(CPU, 32)
-    assert isinstance(attention, VarlenAttention)
+    assert isinstance(attention, PackedAttention)
     assert type(row_wise) is RowWise
     assert "batches take longer" in caplog.text
     assert "Failed to find C compiler" in caplog.text

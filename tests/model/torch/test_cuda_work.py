@@ -13,13 +13,13 @@ from tests.model.conftest import load
 from tests.model.torch.test_padded import rows
 from worker.model.torch import cuda_work
 from worker.model.torch.cuda_memory import tokens_that_fit
-from worker.model.torch.cuda_work import CudaWork
+from worker.model.torch.cuda_work import CudaBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
@@ -61,14 +61,14 @@ class Backend:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         return iter(np.array([row]) for row in range(len(rows)))
 
-    def forward(self, _: Rows, chosen: np.ndarray) -> torch.Tensor:
+    def forward(self, _: RaggedBatch, chosen: np.ndarray) -> torch.Tensor:
         self._queue.told.append("pass")
         return torch.from_numpy(chosen).float()
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         return int(rows.lengths[chosen].sum())
 
 
@@ -83,7 +83,7 @@ def test_waiting_for_a_batch_is_not_waiting_for_the_next_one(monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(cuda_work, "_send_back", send_back)
     device, batch = torch.device("cuda:0"), rows([1], [2, 3])
-    first, second = (CudaWork(Backend(queue), batch, device) for _ in range(2))
+    first, second = (CudaBatch(Backend(queue), batch, device) for _ in range(2))
     assert not first.is_done()
     scored = first.finish()
     assert scored.logits.tolist() == [0, 1]

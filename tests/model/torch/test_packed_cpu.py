@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from tests.model.conftest import FLAT, load
 from worker.model.options import ModelOptions
-from worker.model.rows import Rows
+from worker.model.rows import RaggedBatch
 from worker.model.torch import attention_cpu as flat_attention
 from worker.model.torch import choose as torch_backend
 from worker.model.torch.attention_cpu import BlockAttention
 from worker.model.torch.choose import make_backend
-from worker.model.torch.packed_cpu import TorchFlat
-from worker.model.torch.packed_encoder import FlatEncoder
+from worker.model.torch.packed_cpu import TorchPackedCpu
+from worker.model.torch.packed_encoder import PackedEncoder
 from worker.model.torch.padded import TorchPadded
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ VOCABULARY = 50
 LENGTHS = st.lists(st.integers(1, 60), max_size=40)
 
 
-def _rows(*lengths: int) -> Rows:
+def _rows(*lengths: int) -> RaggedBatch:
     counts = np.array(lengths, np.int64)
     ids = np.random.default_rng(0).integers(VOCABULARY, size=int(counts.sum()), dtype=np.int32)
-    return Rows(ids, np.cumsum(counts) - counts, counts, np.maximum(1, counts // 3), np.array([0, len(counts)]))
+    return RaggedBatch(ids, np.cumsum(counts) - counts, counts, np.maximum(1, counts // 3), np.array([0, len(counts)]))
 
 
 class FirstIds:
@@ -55,9 +55,9 @@ class FirstIds:
         return first.float()
 
 
-def _flat(encoder: FirstIds, pass_tokens: int = 100) -> TorchFlat:
+def _flat(encoder: FirstIds, pass_tokens: int = 100) -> TorchPackedCpu:
     stand_in: Any = encoder
-    return TorchFlat(stand_in, token_types=True, pass_tokens=pass_tokens)
+    return TorchPackedCpu(stand_in, token_types=True, pass_tokens=pass_tokens)
 
 
 @given(LENGTHS, st.integers(1, 200))
@@ -102,7 +102,7 @@ def test_streams_have_few_sizes_since_each_has_kernels_of_its_own() -> None:
     assert len(firsts) == 25
 
 
-def _pairs_of_two(count: int) -> Rows:
+def _pairs_of_two(count: int) -> RaggedBatch:
     return _rows(*[2] * count)
 
 
@@ -130,15 +130,15 @@ def test_logits_are_those_of_padded_batches(block: int, activation: str, monkeyp
     model = _model(hidden_act=activation)
     rows = _rows(*([7] * 12 + [40] * 30 + list(range(1, 60))))
     padded = TorchPadded(model, pad_id=0, token_types=True).start(rows).finish()
-    encoder = FlatEncoder(model, BlockAttention(torch.float32))
-    flat = TorchFlat(encoder, token_types=True, pass_tokens=700).start(rows).finish()
+    encoder = PackedEncoder(model, BlockAttention(torch.float32))
+    flat = TorchPackedCpu(encoder, token_types=True, pass_tokens=700).start(rows).finish()
     np.testing.assert_allclose(flat.logits, padded.logits, rtol=1e-5, atol=1e-5)
     assert np.ptp(padded.logits) > 0.1
 
 
 @pytest.mark.parametrize("family", FLAT)
 def test_a_family_with_berts_layers_runs_without_padding(family: str, make_family: Any) -> None:
-    assert isinstance(load(make_family(family))._backend, TorchFlat)
+    assert isinstance(load(make_family(family))._backend, TorchPackedCpu)
 
 
 def test_a_family_with_other_layers_is_padded(make_family: Any) -> None:
@@ -148,11 +148,11 @@ def test_a_family_with_other_layers_is_padded(make_family: Any) -> None:
 def test_a_model_whose_logits_differ_without_padding_is_padded(
     bert: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Wrong(FlatEncoder):
+    class Wrong(PackedEncoder):
         def __call__(self, stream: Stream) -> torch.Tensor:
             return super().__call__(stream) + 0.01
 
-    monkeypatch.setattr(torch_backend, "FlatEncoder", Wrong)
+    monkeypatch.setattr(torch_backend, "PackedEncoder", Wrong)
     assert isinstance(load(bert)._backend, TorchPadded)
     assert "its batches are padded" in caplog.text
 
@@ -160,5 +160,5 @@ def test_a_model_whose_logits_differ_without_padding_is_padded(
 def test_a_decoder_is_padded() -> None:
     tokenizer: Any = type("Tokenizer", (), {"pad_id": 0, "token_types": True})
     model = _model()
-    assert isinstance(make_backend(model, tokenizer, 64, ModelOptions()), TorchFlat)
+    assert isinstance(make_backend(model, tokenizer, 64, ModelOptions()), TorchPackedCpu)
     assert isinstance(make_backend(_model(is_decoder=True), tokenizer, 64, ModelOptions()), TorchPadded)

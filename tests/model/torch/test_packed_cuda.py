@@ -21,7 +21,7 @@ from tests.model.torch import varlen_emulation
 from tests.model.torch.test_packed_cuda_passes import rows_of_lengths
 from worker.model.torch import attention_cuda as varlen_attention
 from worker.model.torch.attention_cuda import load_kernel, unfit
-from worker.model.torch.packed_cuda import TorchVarlen
+from worker.model.torch.packed_cuda import TorchPackedCuda
 from worker.model.torch.padded import TorchPadded
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUD
 
 def _in_torch(folder: Path) -> CrossEncoder:
     model = load(folder)
-    assert isinstance(model._backend, TorchVarlen)
+    assert isinstance(model._backend, TorchPackedCuda)
     return model
 
 
@@ -122,7 +122,7 @@ def test_on_a_gpu_a_family_with_berts_layers_is_not_padded(
     family: str, dtype: str, tolerance: float, make_family: Callable[[str], Path]
 ) -> None:
     model, padded = (load(make_family(family), device="cuda", dtype=dtype, pad=pad) for pad in (False, True))
-    assert isinstance(model._backend, TorchVarlen)
+    assert isinstance(model._backend, TorchPackedCuda)
     assert model._backend.graphs is not None
     found, expected = (score(each, QUERY, PRODUCTS) for each in (model, padded))
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -133,7 +133,7 @@ def test_on_a_gpu_a_family_with_berts_layers_is_not_padded(
 def test_on_a_gpu_heads_that_have_no_kernel_here_take_torchs(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.import_module("worker.model.torch.triton_ops"), "HEAD_WIDTHS", ())
     model, padded = (load(bert, device="cuda", dtype="float16", pad=pad) for pad in (False, True))
-    assert isinstance(model._backend, TorchVarlen)
+    assert isinstance(model._backend, TorchPackedCuda)
     assert model._backend.graphs is None
     found, expected = (score(each, QUERY, PRODUCTS) for each in (model, padded))
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from worker.model.rows import Rows
+from worker.model.rows import RaggedBatch
 from worker.model.torch import packed_cuda as torch_varlen
-from worker.model.torch.packed_cuda import TorchVarlen
+from worker.model.torch.packed_cuda import TorchPackedCuda
 
 if TYPE_CHECKING:
     import pytest
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from worker.model.torch.packed_batch import Stream
 
 
-def rows_of_lengths(*lengths: int) -> Rows:
+def rows_of_lengths(*lengths: int) -> RaggedBatch:
     """Return rows of any ids."""
     counts = np.array(lengths, np.int64)
     ids = np.random.default_rng(0).integers(60, size=int(counts.sum()), dtype=np.int32)
-    return Rows(ids, np.cumsum(counts) - counts, counts, np.maximum(1, counts // 3), np.array([0, len(counts)]))
+    return RaggedBatch(ids, np.cumsum(counts) - counts, counts, np.maximum(1, counts // 3), np.array([0, len(counts)]))
 
 
 class Firsts:
@@ -41,9 +41,9 @@ class Firsts:
         return stream.ids[stream.firsts].float()
 
 
-def _backend(encoder: Firsts, pass_tokens: int = 1_000) -> TorchVarlen:
+def _backend(encoder: Firsts, pass_tokens: int = 1_000) -> TorchPackedCuda:
     stand_in: Any = encoder
-    return TorchVarlen(stand_in, torch.device("cpu"), token_types=True, pass_tokens=pass_tokens)
+    return TorchPackedCuda(stand_in, torch.device("cpu"), token_types=True, pass_tokens=pass_tokens)
 
 
 def test_what_does_not_fit_is_halved_and_what_comes_after_begins_smaller() -> None:

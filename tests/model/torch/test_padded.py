@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.model.backend import NonFiniteLogitError
-from worker.model.cross_encoder import Flight
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, widths_for
+from worker.model.cross_encoder import PendingScores
+from worker.model.rows import AS_LONG_AS_ROWS, RaggedBatch, Widths, groups_of, pad, widths_for
 from worker.model.torch.padded import TorchPadded
 from worker.model.torch.work import is_sticky
 
@@ -47,9 +47,9 @@ class Sums:
         return SimpleNamespace(logits=(ids * mask).sum(dim=1, keepdim=True).to(torch.float64))
 
 
-def rows(*pairs: list[int], bounds: list[int] | None = None) -> Rows:
+def rows(*pairs: list[int], bounds: list[int] | None = None) -> RaggedBatch:
     lengths = np.array([len(pair) for pair in pairs], np.int64)
-    return Rows(
+    return RaggedBatch(
         ids=np.array([one for pair in pairs for one in pair], np.int32),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
@@ -95,10 +95,10 @@ def test_a_pair_that_does_not_fit_even_alone_is_not_scored() -> None:
 def test_failures_name_the_slice_that_they_are_in() -> None:
     error = ValueError("bad pair")
     batch = rows([1], [2], [BAD], [BAD], [5], bounds=[0, 2, 2, 4, 5])
-    flight = Flight(backend(Sums(error)).start(batch), batch.bounds)
-    parts = flight.wait()
+    pending = PendingScores(backend(Sums(error)).start(batch), batch.bounds)
+    parts = pending.wait()
     assert [len(part) for part in parts] == [2, 0, 2, 1]
-    assert flight.failures == {2: error}
+    assert pending.failures == {2: error}
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

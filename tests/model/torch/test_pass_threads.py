@@ -1,4 +1,4 @@
-"""Passes side by side give what one after the other give, and keep all threads at work to the end of a batch."""
+"""ForwardPasses side by side give what one after the other give, and keep all threads at work to the end of a batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.model.conftest import FLAT, load
 from worker.model.rows import AS_LONG_AS_ROWS, any_rows, even_groups, groups_of
-from worker.model.torch.packed_cpu import TorchFlat
+from worker.model.torch.packed_cpu import TorchPackedCpu
 from worker.model.torch.pass_threads import PassThreads
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class Threads:
         return first.float()
 
 
-def _flat(encoder: Threads, pass_tokens: int = 10_000) -> TorchFlat:
+def _flat(encoder: Threads, pass_tokens: int = 10_000) -> TorchPackedCpu:
     stand_in: Any = encoder
-    return TorchFlat(stand_in, token_types=True, pass_tokens=pass_tokens, threads=PassThreads(TWO))
+    return TorchPackedCpu(stand_in, token_types=True, pass_tokens=pass_tokens, threads=PassThreads(TWO))
 
 
 @pytest.mark.parametrize("family", [*FLAT, *PADDED])

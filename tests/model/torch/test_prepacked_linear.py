@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 
-from worker.model.torch.prepacked_linear import PackedLinear
+from worker.model.torch.prepacked_linear import PrepackedLinear
 
 
 @pytest.mark.parametrize("gelu", [False, True])
@@ -25,7 +25,7 @@ def test_layers_of_one_input_are_computed_as_one(
     with torch.inference_mode():
         expected = torch.cat([layer(inputs) for layer in layers], dim=1)
         expected = torch.nn.functional.gelu(expected) if gelu else expected
-        torch.testing.assert_close(PackedLinear(layers, gelu=gelu)(inputs), expected, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(PrepackedLinear(layers, gelu=gelu)(inputs), expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.gpu
@@ -36,14 +36,14 @@ def test_on_a_gpu_gelu_is_as_exact_as_the_numbers(dtype: torch.dtype, tolerance:
     layer, inputs = torch.nn.Linear(64, 256).to("cuda", dtype), torch.randn(999, 64).to("cuda", dtype)
     with torch.inference_mode():
         exact = torch.nn.functional.gelu(layer.double()(inputs.double()))
-        found = PackedLinear([layer.to(dtype)], gelu=True)(inputs)
+        found = PrepackedLinear([layer.to(dtype)], gelu=True)(inputs)
         torch.testing.assert_close(found.double(), exact, rtol=tolerance, atol=tolerance)
 
 
 def test_the_weights_that_it_was_made_of_are_free_again() -> None:
     layers = [torch.nn.Linear(8, 8) for _ in range(2)]
     weights = [weakref.ref(layer.weight) for layer in layers]
-    packed = PackedLinear(layers)
+    packed = PrepackedLinear(layers)
     del layers
     gc.collect()
     assert [weight() for weight in weights] == [None, None]

@@ -14,7 +14,7 @@ from tests.model.conftest import FLAT, go_the_way_of_cuda, load
 from tests.model.torch import varlen_emulation
 from tests.model.torch.test_packed_cuda_passes import rows_of_lengths
 from worker.model.torch.packed_batch import Size, Stream, lay, read, write
-from worker.model.torch.packed_cuda import TorchVarlen
+from worker.model.torch.packed_cuda import TorchPackedCuda
 from worker.model.torch.row_wise import RowWise
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_a_model_gives_the_logits_of_padded_batches(
     expected = load(make_family(family), pad=True)._backend.start(rows).finish().logits
     go_the_way_of_cuda(monkeypatch, kernels.FusedAttention, kernels.FusedRowWise())
     backend = load(make_family(family))._backend
-    assert isinstance(backend, TorchVarlen)
+    assert isinstance(backend, TorchPackedCuda)
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(backend.start(rows).finish().logits, expected, rtol=1e-5, atol=1e-5)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from worker.model.torch.attention_cuda import VarlenAttention
+from worker.model.torch.attention_cuda import PackedAttention
 
 if TYPE_CHECKING:
     from worker.model.torch.packed_batch import Stream
@@ -47,7 +47,7 @@ def varlen_attn(  # noqa: PLR0917 - the signature of torch's
     return found
 
 
-class ByPairs(VarlenAttention):
+class ByPairs(PackedAttention):
     """What FusedAttention computes: by the pair of each token and the bounds, whatever the longest has."""
 
     any_lengths = True

@@ -20,7 +20,7 @@ import numpy as np
 from worker.model.loading.source import digest, first_line
 from worker.model.openvino.model import core, library
 from worker.model.openvino.proof import Reference
-from worker.model.rows import Rows
+from worker.model.rows import RaggedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ class ConversionCache:
             with np.load(self._entry / _PROOF, allow_pickle=False) as proof:
                 ids, lengths, splits = proof["ids"], proof["lengths"], proof["splits"]
                 logits, positions = proof["logits"], int(proof["positions"])
-            rows = Rows(ids, np.cumsum(lengths) - lengths, lengths, splits, np.array([0, len(lengths)]))
+            rows = RaggedBatch(ids, np.cumsum(lengths) - lengths, lengths, splits, np.array([0, len(lengths)]))
             # The weights are mapped, not read: replicas of one machine share their pages.
             return Conversion(core().read_model(self._entry / _MODEL), Reference(rows, logits), positions)
         except Exception as error:

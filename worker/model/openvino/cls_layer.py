@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 
-class FirstRow(torch.nn.Module):
+class ClsLayer(torch.nn.Module):
     """Takes a layer's place at the end of the encoder: (rows, tokens, width) to (rows, 1, width).
 
     That is exact: a row attends to all tokens, and what comes after attention is computed row by row. Five sixths of
@@ -41,4 +41,4 @@ class FirstRow(torch.nn.Module):
 def skip_other_rows(model: Any) -> None:
     """Let a sequence classifier of one of flat_encoder.FAMILIES compute only the first rows in its last layer."""
     layers = model.base_model.encoder.layer
-    layers[-1] = FirstRow(layers[-1])
+    layers[-1] = ClsLayer(layers[-1])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.model.backend import Backend
     from worker.model.loading.source import Source
     from worker.model.options import ModelOptions
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
     from worker.model.tokenization.tokenizer import PairTokenizer
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class _Fitting:
         return backend
 
 
-def _gain(float32: Backend, bfloat16: Backend, rows: Rows) -> float:
+def _gain(float32: Backend, bfloat16: Backend, rows: RaggedBatch) -> float:
     """Return how many times faster bfloat16 scores the rows, which both have scored before; best of a few in turns."""
     seconds: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     for _ in range(_RUNS):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worker.model.retry_halves import HalvingWork
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, groups_of, pad, padded_load
+from worker.model.retry_halves import RetryHalves
+from worker.model.rows import AS_LONG_AS_ROWS, RaggedBatch, Widths, groups_of, pad, padded_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,15 +47,15 @@ class OpenVinoPadded:
         """Return what a batch of rows of these lengths computes."""
         return padded_load(lengths, groups_of(lengths, self._group_tokens, self._widths), self._widths)
 
-    def start(self, rows: Rows) -> HalvingWork[np.ndarray]:
+    def start(self, rows: RaggedBatch) -> RetryHalves[np.ndarray]:
         """Begin a batch, which finish() computes."""
-        return HalvingWork(self, rows)
+        return RetryHalves(self, rows)
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
         return groups_of(rows.lengths, self._group_tokens, self._widths)
 
-    def forward(self, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> np.ndarray:
         """Return the logits of the chosen rows, float32 (rows,)."""
         padded = pad(rows, chosen, self._pad_id, self._widths)
         highest = int(padded.ids.max())
@@ -70,6 +70,6 @@ class OpenVinoPadded:
         logits: np.ndarray = self._request.get_output_tensor(0).data.astype(np.float32)  # a copy
         return logits
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes."""
         return len(chosen) * self._widths.of(int(rows.lengths[chosen].max()))

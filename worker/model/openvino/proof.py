@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.model.rows import Rows
+from worker.model.rows import RaggedBatch
 from worker.model.tokenization.pair_encoder import PairEncoder
 from worker.model.tokenization.template import PROBES
 from worker.model.tokenization.token_cache import TokenCache
@@ -29,9 +29,9 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Rows of mixed lengths, and the logits that torch gave each of them alone, in float32."""
+    """RaggedBatch of mixed lengths, and the logits that torch gave each of them alone, in float32."""
 
-    rows: Rows
+    rows: RaggedBatch
     logits: np.ndarray
 
     def check(self, backend: Backend, dtype: str) -> None:
@@ -52,12 +52,12 @@ class Reference:
             raise UnfitError(f"its scores differ from torch's by {scores:.1g}, expected {_SCORE:g} at most")
 
 
-def proof_rows(tokenizer: PairTokenizer, positions: int) -> Rows:
+def proof_rows(tokenizer: PairTokenizer, positions: int) -> RaggedBatch:
     """Return pairs of one token to the model's maximum, of texts that shops write."""
     longest = min(tokenizer.maximum, positions, _LONGEST)
     long = " ".join(PROBES) * (1 + longest // len(PROBES))
     pairs = PairEncoder(tokenizer, TokenCache(0), longest, "longest_first").encode(_QUERY, [*PROBES, long])
-    return Rows(pairs.ids, pairs.offsets[:-1], np.diff(pairs.offsets), pairs.splits, np.array([0, len(pairs)]))
+    return RaggedBatch(pairs.ids, pairs.offsets[:-1], np.diff(pairs.offsets), pairs.splits, np.array([0, len(pairs)]))
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

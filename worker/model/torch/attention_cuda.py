@@ -21,7 +21,7 @@ _HEAD_STEP, _LARGEST_HEAD = 8, 256
 _CAPABILITY = (8, 0)
 
 
-class VarlenAttention:
+class PackedAttention:
     """The attention of a model by the bounds of a stream; `attend` is varlen_attn, unless another takes its place.
 
     It begins blocks of queries for the longest pair, in every pair: a graph, whose launches are set, would be full of

@@ -18,9 +18,9 @@ from worker.model.torch.cuda_graphs import keep_graphs
 from worker.model.torch.cuda_kernels import cuda_kernels
 from worker.model.torch.cuda_memory import bytes_per_token, limit_tokens, room
 from worker.model.torch.graph_sizes import graph_sizes
-from worker.model.torch.packed_cpu import TorchFlat
-from worker.model.torch.packed_cuda import TorchVarlen
-from worker.model.torch.packed_encoder import FlatEncoder, is_flat
+from worker.model.torch.packed_cpu import TorchPackedCpu
+from worker.model.torch.packed_cuda import TorchPackedCuda
+from worker.model.torch.packed_encoder import PackedEncoder, is_flat
 from worker.model.torch.padded import CUDA_GROUP_TOKENS, TorchPadded
 from worker.model.torch.pass_threads import PassThreads
 
@@ -45,10 +45,10 @@ def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: 
     if options.compile and isinstance(backend, TorchPadded):
         log.warning("not compiled: the model's batches are padded", extra={"event": "not_compiled"})
     device = torch.device(model.device)
-    if device.type == "cpu" or isinstance(backend, TorchFlat):
+    if device.type == "cpu" or isinstance(backend, TorchPackedCpu):
         return backend
     per_token = bytes_per_token(backend, device, positions)
-    if options.cuda_graphs and isinstance(backend, TorchVarlen):
+    if options.cuda_graphs and isinstance(backend, TorchPackedCuda):
         # The largest takes half of the room: all share its memory, which passes without a graph cannot have.
         sizes = graph_sizes(min(backend.pass_tokens, room(device, per_token) // 2))
         keep_graphs(backend, sizes, int(model.config.vocab_size), positions, _TOLERANCES[_dtype(model)])
@@ -58,7 +58,7 @@ def make_backend(model: Any, tokenizer: PairTokenizer, positions: int, options: 
 
 def _choose(
     model: Any, tokenizer: PairTokenizer, positions: int, options: ModelOptions
-) -> TorchPadded | TorchFlat | TorchVarlen:
+) -> TorchPadded | TorchPackedCpu | TorchPackedCuda:
     dtype, device = _dtype(model), torch.device(model.device)
     threads = PassThreads(torch.get_num_threads()) if device.type == "cpu" else None
     padded = TorchPadded(
@@ -88,16 +88,16 @@ def _choose(
 
 def _make_flat(
     model: Any, device: torch.device, threads: PassThreads | None, options: ModelOptions, *, token_types: bool
-) -> TorchFlat | TorchVarlen:
-    flat: TorchFlat | TorchVarlen
+) -> TorchPackedCpu | TorchPackedCuda:
+    flat: TorchPackedCpu | TorchPackedCuda
     if device.type == "cpu":
-        encoder = FlatEncoder(model, BlockAttention(model.dtype))
-        flat = TorchFlat(encoder, token_types=token_types, pass_tokens=options.group_tokens, threads=threads)
+        encoder = PackedEncoder(model, BlockAttention(model.dtype))
+        flat = TorchPackedCpu(encoder, token_types=token_types, pass_tokens=options.group_tokens, threads=threads)
     else:
         attention, row_wise = cuda_kernels(device, _head_width(model))
-        encoder = FlatEncoder(model, attention, row_wise)
+        encoder = PackedEncoder(model, attention, row_wise)
         tokens = options.group_tokens or CUDA_GROUP_TOKENS
-        flat = TorchVarlen(encoder, device, token_types=token_types, pass_tokens=tokens)
+        flat = TorchPackedCuda(encoder, device, token_types=token_types, pass_tokens=tokens)
     if options.compile:
         if threads is not None:
             threads.stop()  # torch compiles for as many threads as the caller has
@@ -106,7 +106,7 @@ def _make_flat(
     return flat
 
 
-def _run_compiled(flat: TorchFlat | TorchVarlen, vocabulary: int) -> None:
+def _run_compiled(flat: TorchPackedCpu | TorchPackedCuda, vocabulary: int) -> None:
     """Let torch compile now what it compiles at the first passes: one of several rows, and one of a single row."""
     began_s = time.perf_counter()
     rows = any_rows(np.array(_PROOF_LENGTHS), vocabulary)

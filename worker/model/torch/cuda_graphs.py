@@ -20,7 +20,7 @@ from worker.model.torch.work import is_sticky
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.model.torch.packed_cuda import TorchVarlen
+    from worker.model.torch.packed_cuda import TorchPackedCuda
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class Kept(NamedTuple):
 
 
 class Graphs:
-    """Passes of a few sizes, which `keep` has made of them. All share their inputs, since one runs after the other."""
+    """ForwardPasses of a few sizes, which `keep` has made of them. All share their inputs, since one runs after the other."""
 
     def __init__(
-        self, backend: TorchVarlen, sizes: Sequence[Size], keep: Callable[[Callable[[], torch.Tensor]], Kept]
+        self, backend: TorchPackedCuda, sizes: Sequence[Size], keep: Callable[[Callable[[], torch.Tensor]], Kept]
     ) -> None:
         self._sizes = sizes
         self._device = backend.device
@@ -65,7 +65,7 @@ class Graphs:
         replay()
         return logits[: len(laid.firsts)].clone()
 
-    def refuted(self, backend: TorchVarlen, vocabulary: int, positions: int, tolerance: float) -> str | None:
+    def refuted(self, backend: TorchPackedCuda, vocabulary: int, positions: int, tolerance: float) -> str | None:
         """Return what is wrong with a graph; None where all give the logits that the model gives without them.
 
         Pairs have at most `positions` tokens.
@@ -109,7 +109,9 @@ class Recorder:
         return Kept(graph.replay, logits)
 
 
-def keep_graphs(backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float) -> None:
+def keep_graphs(
+    backend: TorchPackedCuda, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
+) -> None:
     """Give the backend graphs of these sizes where they can be recorded, and are proved; else say why not."""
     began_s = time.perf_counter()
     free = torch.cuda.mem_get_info(backend.device)[0]
@@ -131,7 +133,7 @@ def keep_graphs(backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, po
 
 
 def _record(
-    backend: TorchVarlen, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
+    backend: TorchPackedCuda, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
 ) -> tuple[str | None, Graphs | None]:
     """Return what is wrong, and the graphs."""
     if not backend.encoder.any_lengths:

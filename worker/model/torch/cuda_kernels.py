@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from worker.model.loading.source import first_line
-from worker.model.torch.attention_cuda import VarlenAttention
+from worker.model.torch.attention_cuda import PackedAttention
 from worker.model.torch.row_wise import RowWise
 from worker.model.torch.work import is_sticky
 
@@ -33,5 +33,5 @@ def cuda_kernels(device: torch.device, head: int) -> tuple[Attention, RowWise]:
             {"reason": first_line(error)},
             extra={"event": "no_fused_kernels"},
         )
-        return VarlenAttention(), RowWise()
-    return kernels.FusedAttention() if head in kernels.HEAD_WIDTHS else VarlenAttention(), kernels.FusedRowWise()
+        return PackedAttention(), RowWise()
+    return kernels.FusedAttention() if head in kernels.HEAD_WIDTHS else PackedAttention(), kernels.FusedRowWise()

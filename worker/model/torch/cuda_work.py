@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from worker.model.torch.pass_threads import PassThreads
-from worker.model.torch.work import TorchWork, begin_on_cpu
+from worker.model.torch.work import TorchBatch, begin_on_cpu
 
 if TYPE_CHECKING:
-    from worker.model.backend import Scored
-    from worker.model.retry_halves import Passes
-    from worker.model.rows import Rows
+    from worker.model.backend import BatchResult
+    from worker.model.retry_halves import ForwardPasses
+    from worker.model.rows import RaggedBatch
 
 
-class CudaWork(TorchWork):
+class CudaBatch(TorchBatch):
     """A batch that another may follow before it is finished: waiting for it is not waiting for what came after it."""
 
-    def __init__(self, backend: Passes[torch.Tensor], rows: Rows, device: torch.device) -> None:
+    def __init__(self, backend: ForwardPasses[torch.Tensor], rows: RaggedBatch, device: torch.device) -> None:
         super().__init__(backend, rows)
         self._device = device
         with torch.cuda.device(device):  # events, pinned memory and kernels are those of the thread's current device
@@ -32,7 +32,7 @@ class CudaWork(TorchWork):
         """Return whether the device has come to the end of its queue for this batch."""
         return bool(self._ended.query())  # type: ignore[no-untyped-call]
 
-    def finish(self) -> Scored:
+    def finish(self) -> BatchResult:
         """Return the logits once the device has sent them back, and how long it was at it."""
         self._ended.synchronize()
         with torch.cuda.device(self._device):  # something may have to be scored once more
@@ -42,13 +42,13 @@ class CudaWork(TorchWork):
 
 
 def begin(
-    backend: Passes[torch.Tensor], rows: Rows, device: torch.device, threads: PassThreads | None = None
-) -> TorchWork:
+    backend: ForwardPasses[torch.Tensor], rows: RaggedBatch, device: torch.device, threads: PassThreads | None = None
+) -> TorchBatch:
     """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
     return (
         begin_on_cpu(backend, rows, threads or PassThreads(1))
         if device.type == "cpu"
-        else CudaWork(backend, rows, device)
+        else CudaBatch(backend, rows, device)
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
 
 
 class Run(NamedTuple):
@@ -67,7 +67,7 @@ class Stream:
     longest: int = 0
 
 
-def passes_of(rows: Rows, tokens: int) -> list[np.ndarray]:
+def passes_of(rows: RaggedBatch, tokens: int) -> list[np.ndarray]:
     """Return the row numbers of each forward pass, the longest first, in passes of about the same, so many, tokens."""
     order = np.argsort(-rows.lengths, kind="stable")
     passes = -(-rows.tokens // tokens)
@@ -76,7 +76,7 @@ def passes_of(rows: Rows, tokens: int) -> list[np.ndarray]:
     return [chosen for chosen in np.split(order, cuts) if len(chosen)]
 
 
-def lay(rows: Rows, chosen: np.ndarray, padding: int | None, *, token_types: bool) -> Laid:
+def lay(rows: RaggedBatch, chosen: np.ndarray, padding: int | None, *, token_types: bool) -> Laid:
     """Lay the chosen rows end to end; `padding` is the id that the RoBERTa family counts positions from."""
     lengths = rows.lengths[chosen]
     firsts = np.cumsum(lengths) - lengths

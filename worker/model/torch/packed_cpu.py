@@ -15,9 +15,9 @@ from worker.model.torch.work import begin_on_cpu
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.model.rows import Rows
-    from worker.model.torch.packed_encoder import FlatEncoder
-    from worker.model.torch.work import TorchWork
+    from worker.model.rows import RaggedBatch
+    from worker.model.torch.packed_encoder import PackedEncoder
+    from worker.model.torch.work import TorchBatch
     from worker.scheduling.cost_model import Load
 
 # Tokens of one forward pass times bytes of a number. Measured with a MiniLM-L6: the rate is flat from half of this to
@@ -29,7 +29,7 @@ _FILL, _SMALL_FILL, _SMALL = 64, 16, 256
 _FILL_FIRSTS = 8
 
 
-class TorchFlat:
+class TorchPackedCpu:
     """A classifier of BERT's family on the CPU. `token_types` says whether the model tells the two texts apart."""
 
     name = "torch"
@@ -37,7 +37,7 @@ class TorchFlat:
 
     def __init__(
         self,
-        encoder: FlatEncoder,
+        encoder: PackedEncoder,
         *,
         token_types: bool,
         pass_tokens: int | None = None,
@@ -53,24 +53,24 @@ class TorchFlat:
         """Return what a batch of rows of these lengths computes."""
         return packed_passes(lengths, self._pass_tokens, at_once=self._threads.at_once(int(lengths.sum())))
 
-    def start(self, rows: Rows) -> TorchWork:
+    def start(self, rows: RaggedBatch) -> TorchBatch:
         """Begin a batch; finish() computes it."""
         return begin_on_cpu(self, rows, self._threads)
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
         return iter(passes_of(rows, self._threads.pass_tokens(rows.tokens, self._pass_tokens)))
 
-    def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
+    def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,)."""
         with torch.inference_mode():
             return self._encoder(self.stream(rows, chosen))[: len(chosen)]
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up the stream."""
         return _filled(int(rows.lengths[chosen].sum()))
 
-    def stream(self, rows: Rows, chosen: np.ndarray) -> Stream:
+    def stream(self, rows: RaggedBatch, chosen: np.ndarray) -> Stream:
         """Lay the chosen rows end to end."""
         laid = lay(rows, chosen, self._encoder.padding_position, token_types=self._token_types)
         tokens = _filled(len(laid.ids))

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
     from worker.model.torch.cuda_graphs import Graphs
-    from worker.model.torch.packed_encoder import FlatEncoder
-    from worker.model.torch.work import TorchWork
+    from worker.model.torch.packed_encoder import PackedEncoder
+    from worker.model.torch.work import TorchBatch
     from worker.scheduling.cost_model import Load
 
 
-class TorchVarlen:
+class TorchPackedCuda:
     """A classifier of BERT's family on a GPU. `token_types` says whether the model tells the two texts apart.
 
     `pass_tokens` are those that one forward pass takes, about; they become fewer where the device's memory does not
@@ -33,7 +33,7 @@ class TorchVarlen:
     name = "torch"
     threads: int | None = None
 
-    def __init__(self, encoder: FlatEncoder, device: torch.device, *, token_types: bool, pass_tokens: int) -> None:
+    def __init__(self, encoder: PackedEncoder, device: torch.device, *, token_types: bool, pass_tokens: int) -> None:
         self.encoder = encoder
         self.device = device
         self.graphs: Graphs | None = None
@@ -44,15 +44,15 @@ class TorchVarlen:
         """Return what a batch of rows of these lengths computes."""
         return packed_passes(lengths, self.pass_tokens)
 
-    def start(self, rows: Rows) -> TorchWork:
+    def start(self, rows: RaggedBatch) -> TorchBatch:
         """Begin a batch: the device's queue holds all of it on return."""
         return begin(self, rows, self.device)
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
         return iter(passes_of(rows, self.pass_tokens))
 
-    def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
+    def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""
         laid = self.lay(rows, chosen)
         graph = self._graph_of(laid.size)
@@ -61,13 +61,13 @@ class TorchVarlen:
                 return self.graphs.run(laid, graph)
             return self.encoder(self.stream(laid))
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up a graph."""
         lengths = rows.lengths[chosen]
         size = Size(int(lengths.sum()), len(lengths))
         return (self._graph_of(size) or size).tokens
 
-    def lay(self, rows: Rows, chosen: np.ndarray) -> Laid:
+    def lay(self, rows: RaggedBatch, chosen: np.ndarray) -> Laid:
         """Lay the chosen rows end to end."""
         return lay(rows, chosen, self.encoder.padding_position, token_types=self._token_types)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Protocol
 
-from worker.model.torch.prepacked_linear import PackedLinear
+from worker.model.torch.prepacked_linear import PrepackedLinear
 from worker.model.torch.row_wise import RowWise
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Attention(Protocol):
         """
 
 
-class FlatEncoder:
+class PackedEncoder:
     """A sequence classifier of one of the families, taken over from transformers; its encoder must not be used again.
 
     The first row of a pair is all that the head of these classifiers sees, so the last layer needs the others only as
@@ -88,11 +88,11 @@ class _FeedForward:
 
     def __init__(self, layer: Any, row_wise: RowWise, *, gelu: bool) -> None:
         self._row_wise = row_wise
-        self._attended = PackedLinear([layer.attention.output.dense])
+        self._attended = PrepackedLinear([layer.attention.output.dense])
         self._attended_norm = layer.attention.output.LayerNorm
-        self._inner = PackedLinear([layer.intermediate.dense], gelu=gelu)
+        self._inner = PrepackedLinear([layer.intermediate.dense], gelu=gelu)
         self._activation = None if gelu else layer.intermediate.intermediate_act_fn
-        self._outer = PackedLinear([layer.output.dense])
+        self._outer = PrepackedLinear([layer.output.dense])
         self._norm = layer.output.LayerNorm
         self._compiled: Callable[..., torch.Tensor] | None = None
 
@@ -127,7 +127,7 @@ class _Layer:
         own = layer.attention.self
         self._heads = (own.num_attention_heads, own.attention_head_size)
         self._attention = attention
-        self._project = PackedLinear([own.query, own.key, own.value])
+        self._project = PrepackedLinear([own.query, own.key, own.value])
         self.rest = _FeedForward(layer, row_wise, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
@@ -140,8 +140,8 @@ class _LastLayer:
         own = layer.attention.self
         self._heads = (own.num_attention_heads, own.attention_head_size)
         self._attention = attention
-        self._query = PackedLinear([own.query])
-        self._project = PackedLinear([own.key, own.value])
+        self._query = PrepackedLinear([own.query])
+        self._project = PrepackedLinear([own.key, own.value])
         self.rest = _FeedForward(layer, row_wise, gelu=gelu)
 
     def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:

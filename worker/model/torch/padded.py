@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from worker.model.rows import AS_LONG_AS_ROWS, Rows, Widths, even_groups, pad, padded_load
+from worker.model.rows import AS_LONG_AS_ROWS, RaggedBatch, Widths, even_groups, pad, padded_load
 from worker.model.torch.cuda_memory import smaller_after
 from worker.model.torch.cuda_work import begin, send
 from worker.model.torch.pass_threads import PassThreads
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from worker.model.torch.work import TorchWork
+    from worker.model.torch.work import TorchBatch
     from worker.scheduling.cost_model import Load
 
 # Padded tokens of one forward pass. Measured with a MiniLM-L6 on product texts of 25 and 75 tokens, in float32 and
@@ -59,11 +59,11 @@ class TorchPadded:
         """Return what a batch of rows of these lengths computes."""
         return padded_load(lengths, self._groups(lengths), self._widths, at_once=self._at_once(lengths))
 
-    def start(self, rows: Rows) -> TorchWork:
+    def start(self, rows: RaggedBatch) -> TorchBatch:
         """Begin a batch: on CUDA the device's queue holds all of it on return, on the CPU finish() computes it."""
         return begin(self, rows, self._device, self._threads)
 
-    def groups(self, rows: Rows) -> Iterator[np.ndarray]:
+    def groups(self, rows: RaggedBatch) -> Iterator[np.ndarray]:
         """Yield the row numbers of each forward pass."""
         return iter(self._groups(rows.lengths))
 
@@ -73,7 +73,7 @@ class TorchPadded:
     def _at_once(self, lengths: np.ndarray) -> int:
         return self._threads.at_once(int(lengths.sum()))
 
-    def forward(self, rows: Rows, chosen: np.ndarray) -> torch.Tensor:
+    def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,), on the device."""
         padded = pad(rows, chosen, self._pad_id, self._widths)
         inputs = {"input_ids": self._move(padded.ids)}
@@ -86,7 +86,7 @@ class TorchPadded:
             logits: torch.Tensor = self._model(**inputs).logits
             return logits[:, 0].float()
 
-    def computed(self, rows: Rows, chosen: np.ndarray) -> int:
+    def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes."""
         return len(chosen) * self._widths.of(int(rows.lengths[chosen].max()))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
 
 Logits = TypeVar("Logits")
 
@@ -28,7 +28,7 @@ class PassThreads:
     """So many threads of the CPU for the forward passes of one model.
 
     The threads of one pass meet after each operator, so the pass is as slow as the slowest of them, and whatever else
-    runs on one core holds up all. Passes side by side, each on one thread, meet at the end of the batch only. Measured
+    runs on one core holds up all. ForwardPasses side by side, each on one thread, meet at the end of the batch only. Measured
     in docs/performance.md, "Side by side".
     """
 
@@ -60,7 +60,7 @@ class PassThreads:
         rounds = -(-tokens // (most * at_once))
         return most if at_once == 1 else -(-tokens // (rounds * at_once))
 
-    def submit(self, forward: Callable[..., Logits], rows: Rows, chosen: np.ndarray) -> Future[Logits]:
+    def submit(self, forward: Callable[..., Logits], rows: RaggedBatch, chosen: np.ndarray) -> Future[Logits]:
         """Begin a forward pass of the chosen rows."""
         if self._executor is None:
             raise ValueError("expected more than one thread, got one, which has no passes side by side")

@@ -14,7 +14,7 @@ _ROWS = 1_024
 _PACKABLE = (torch.float32, torch.bfloat16)
 
 
-class PackedLinear:
+class PrepackedLinear:
     """One or more linear layers of the same input as one: (rows, inputs) to (rows, outputs of all of them).
 
     On the CPU the weights are packed for oneDNN, and GELU is computed in the same kernel. Measured on an EPYC of 2023

@@ -59,7 +59,7 @@ class FusedRowWise(RowWise):
 
 
 class FusedAttention:
-    """What VarlenAttention computes, for heads of HEAD_WIDTHS.
+    """What PackedAttention computes, for heads of HEAD_WIDTHS.
 
     Flash Attention takes the pairs of one head before those of the next, so that it reads some 64 bytes of every
     token's row each time, and begins blocks for as many queries as the longest pair has, in every pair. Here neighbours

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from worker.model.retry_halves import HalvingWork
+from worker.model.retry_halves import RetryHalves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
 
-    from worker.model.retry_halves import Passes
-    from worker.model.rows import Rows
+    from worker.model.retry_halves import ForwardPasses
+    from worker.model.rows import RaggedBatch
     from worker.model.torch.pass_threads import PassThreads
 
 # After these every call in the process fails: the context is gone, and only a new process helps.
@@ -33,7 +33,7 @@ _STICKY = (
 )
 
 
-class TorchWork(HalvingWork[torch.Tensor]):
+class TorchBatch(RetryHalves[torch.Tensor]):
     """A batch on its way through a backend that computes with torch, on the CPU in finish()."""
 
     def to_host(self, logits: torch.Tensor) -> np.ndarray:
@@ -51,10 +51,10 @@ class TorchWork(HalvingWork[torch.Tensor]):
             torch.cuda.empty_cache()
 
 
-class SideBySideWork(TorchWork):
+class SideBySideBatch(TorchBatch):
     """A batch whose passes run side by side on threads of the CPU; what fails is tried again on the caller's."""
 
-    def __init__(self, backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads) -> None:
+    def __init__(self, backend: ForwardPasses[torch.Tensor], rows: RaggedBatch, threads: PassThreads) -> None:
         super().__init__(backend, rows)
         self._threads = threads.threads
         self._begun = [(chosen, threads.submit(backend.forward, rows, chosen)) for chosen in backend.groups(rows)]
@@ -75,11 +75,11 @@ class SideBySideWork(TorchWork):
         return ((chosen, future.result) for chosen, future in self._begun)
 
 
-def begin_on_cpu(backend: Passes[torch.Tensor], rows: Rows, threads: PassThreads) -> TorchWork:
+def begin_on_cpu(backend: ForwardPasses[torch.Tensor], rows: RaggedBatch, threads: PassThreads) -> TorchBatch:
     """Begin a batch, which finish() computes: side by side where there are threads and it is large enough."""
     if threads.at_once(rows.tokens) == 1:
-        return TorchWork(backend, rows)
-    return SideBySideWork(backend, rows, threads)
+        return TorchBatch(backend, rows)
+    return SideBySideBatch(backend, rows, threads)
 
 
 def is_sticky(error: Exception) -> bool:

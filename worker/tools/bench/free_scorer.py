@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.model.backend import Scored
+from worker.model.backend import BatchResult
 from worker.model.cross_encoder import CrossEncoder
 from worker.model.loading.activation import find_activation
 from worker.model.loading.device import Placement
@@ -18,7 +18,7 @@ from worker.scheduling.cost_model import Load, packed_load
 
 if TYPE_CHECKING:
     from worker.model.options import ModelOptions
-    from worker.model.rows import Rows
+    from worker.model.rows import RaggedBatch
 
 _MIB = 1 << 20
 _SCALE = 1_000.0
@@ -29,7 +29,7 @@ _LENGTH = 512  # tokens of a pair, where the options name none
 class _Done:
     """A batch that needs no computing."""
 
-    scored: Scored
+    scored: BatchResult
 
     def is_done(self) -> bool:
         """Return True: it was done before it was asked for."""
@@ -39,7 +39,7 @@ class _Done:
         """Return True likewise."""
         return True
 
-    def finish(self) -> Scored:
+    def finish(self) -> BatchResult:
         """Return the logits."""
         return self.scored
 
@@ -54,10 +54,10 @@ class FreeBackend:
         """Return the load of rows of these lengths."""
         return packed_load(lengths)
 
-    def start(self, rows: Rows) -> _Done:
+    def start(self, rows: RaggedBatch) -> _Done:
         """Return the batch, done."""
         chosen = rows.ids[rows.starts + rows.lengths // 2]
-        return _Done(Scored(chosen.astype(np.float32) / _SCALE, rows.tokens))
+        return _Done(BatchResult(chosen.astype(np.float32) / _SCALE, rows.tokens))
 
 
 class FreeModels:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from worker.config.settings import Settings
-    from worker.model.cross_encoder import CrossEncoder, Flight
+    from worker.model.cross_encoder import CrossEncoder, PendingScores
     from worker.tools.bench.peers import Peer
     from worker.tools.bench.scorer_options import ScorerOptions
     from worker.tools.bench.workload_file import Pair
@@ -113,8 +113,8 @@ class Scorer:
     def run(self, pairs: Sequence[Pair]) -> Run:
         """Score the pairs once; the time ends when the last logit is on the host."""
         began_s = time.perf_counter()
-        landed: list[Flight] = []
-        flying: Flight | None = None
+        landed: list[PendingScores] = []
+        flying: PendingScores | None = None
         for batch in self._batches(pairs):
             flight = self._model.launch(batch)
             # One batch ahead, which a device with a queue of its own works on while the host waits for the last.
