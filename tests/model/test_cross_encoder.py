@@ -91,7 +91,7 @@ def test_logits_come_back_slice_by_slice_with_counts_of_tokens(bert: Path) -> No
     np.testing.assert_allclose(parts[2], whole[5:30], atol=1e-5)
     lengths = np.diff(pairs.offsets)
     assert pending.tokens == lengths[30:42].sum() + lengths[0] + lengths[5:30].sum()
-    assert 0 < pending.padding < 64  # what fills a stream up
+    assert 0 < pending.padding < 64  # what fills a packed up
     assert pending.failures == {}
 
 

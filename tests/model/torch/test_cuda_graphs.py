@@ -116,7 +116,7 @@ def test_on_a_gpu_every_graph_gives_the_logits_of_the_same_pass_without(
         for chosen in (MIXED[-1:], MIXED[:4], _full(size)):
             laid = backend.lay(ROWS, chosen)
             with torch.inference_mode():
-                found, expected = backend.graphs.run(laid, size), backend.encoder(backend.stream(laid))
+                found, expected = backend.graphs.run(laid, size), backend.encoder(backend.packed(laid))
             torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
 
 

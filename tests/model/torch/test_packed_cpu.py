@@ -25,7 +25,7 @@ from worker.model.torch.padded import TorchPadded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 VOCABULARY = 50
 LENGTHS = st.lists(st.integers(1, 60), max_size=40)
@@ -45,11 +45,11 @@ class FirstIds:
 
     def __init__(self, bad: int = -1) -> None:
         self.bad = bad
-        self.streams: list[Stream] = []
+        self.packed_batches: list[PackedBatch] = []
 
-    def __call__(self, stream: Stream) -> torch.Tensor:
-        self.streams.append(stream)
-        first = stream.ids[stream.firsts]
+    def __call__(self, packed: PackedBatch) -> torch.Tensor:
+        self.packed_batches.append(packed)
+        first = packed.ids[packed.cls_index]
         if (first == self.bad).any():
             raise ValueError("bad pair")
         return first.float()
@@ -74,17 +74,17 @@ def test_a_stream_holds_every_pair_with_its_types_and_positions(lengths: list[in
     rows, encoder = _rows(*lengths), FirstIds()
     scored = _flat(encoder, 10_000).start(rows).finish()
     assert scored.logits.tolist() == rows.ids[rows.starts].tolist()
-    assert (scored.tokens, scored.padding) == (sum(lengths), len(encoder.streams[0].ids) - sum(lengths))
-    [stream] = encoder.streams
-    assert len(stream.ids) == len(stream.types) == len(stream.positions)
+    assert (scored.tokens, scored.padding) == (sum(lengths), len(encoder.packed_batches[0].ids) - sum(lengths))
+    [packed] = encoder.packed_batches
+    assert len(packed.ids) == len(packed.types) == len(packed.positions)
     begin = 0
-    for start, pairs, length in stream.runs:
+    for start, pairs, length in packed.equal_length_runs:
         assert start == begin
         for first in range(start, start + pairs * length, length):
             pair = slice(first, first + length)
-            assert stream.positions[pair].tolist() == list(range(length))
+            assert packed.positions[pair].tolist() == list(range(length))
             split = max(1, length // 3)
-            assert stream.types[pair].tolist() == [0] * split + [1] * (length - split)
+            assert packed.types[pair].tolist() == [0] * split + [1] * (length - split)
         begin += pairs * length
     assert begin == sum(lengths)
 
@@ -93,13 +93,13 @@ def test_streams_have_few_sizes_since_each_has_kernels_of_its_own() -> None:
     encoder = FirstIds()
     for tokens in range(1, 2001):
         assert _flat(encoder, 10_000).start(_rows(tokens)).finish().tokens == tokens
-    sizes = {len(stream.ids) for stream in encoder.streams}
+    sizes = {len(packed.ids) for packed in encoder.packed_batches}
     assert len(sizes) < 50
-    assert all(size - tokens < 64 for tokens, size in enumerate((len(each.ids) for each in encoder.streams), 1))
-    firsts = {
-        len(_flat(encoder).stream(rows, np.arange(len(rows))).firsts) for rows in map(_pairs_of_two, range(1, 200))
+    assert all(size - tokens < 64 for tokens, size in enumerate((len(each.ids) for each in encoder.packed_batches), 1))
+    cls_index = {
+        len(_flat(encoder).packed(rows, np.arange(len(rows))).cls_index) for rows in map(_pairs_of_two, range(1, 200))
     }
-    assert len(firsts) == 25
+    assert len(cls_index) == 25
 
 
 def _pairs_of_two(count: int) -> RaggedBatch:
@@ -149,8 +149,8 @@ def test_a_model_whose_logits_differ_without_padding_is_padded(
     bert: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Wrong(PackedEncoder):
-        def __call__(self, stream: Stream) -> torch.Tensor:
-            return super().__call__(stream) + 0.01
+        def __call__(self, packed: PackedBatch) -> torch.Tensor:
+            return super().__call__(packed) + 0.01
 
     monkeypatch.setattr(torch_backend, "PackedEncoder", Wrong)
     assert isinstance(load(bert)._backend, TorchPadded)

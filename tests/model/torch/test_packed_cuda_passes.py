@@ -14,7 +14,7 @@ from worker.model.torch.packed_cuda import TorchPackedCuda
 if TYPE_CHECKING:
     import pytest
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 
 def rows_of_lengths(*lengths: int) -> RaggedBatch:
@@ -34,11 +34,11 @@ class Firsts:
         self.bad = bad
         self.sizes: list[int] = []
 
-    def __call__(self, stream: Stream) -> torch.Tensor:
-        self.sizes.append(len(stream.ids))
-        if len(stream.ids) > self.most or (stream.ids == self.bad).any():
+    def __call__(self, packed: PackedBatch) -> torch.Tensor:
+        self.sizes.append(len(packed.ids))
+        if len(packed.ids) > self.most or (packed.ids == self.bad).any():
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return stream.ids[stream.firsts].float()
+        return packed.ids[packed.cls_index].float()
 
 
 def _backend(encoder: Firsts, pass_tokens: int = 1_000) -> TorchPackedCuda:
@@ -75,12 +75,12 @@ def test_one_copy_brings_a_stream_to_the_device(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch_varlen, "send", send)
     rows = rows_of_lengths(3, 2)
     backend = _backend(Firsts())
-    stream = backend.stream(backend.lay(rows, np.array([1, 0])))
+    packed = backend.packed(backend.lay(rows, np.array([1, 0])))
     assert [len(each) for each in sent] == [4 * 5 + 2 + 3]
-    assert stream.ids.tolist() == [*rows.ids[3:], *rows.ids[:3]]
-    assert stream.types.tolist() == [0, 1, 0, 1, 1]
-    assert stream.positions.tolist() == [0, 1, 0, 1, 2]
-    assert stream.firsts.tolist() == [0, 2]
-    assert stream.bounds is not None
-    assert stream.bounds.tolist() == [0, 2, 5]
-    assert stream.longest == 3
+    assert packed.ids.tolist() == [*rows.ids[3:], *rows.ids[:3]]
+    assert packed.types.tolist() == [0, 1, 0, 1, 1]
+    assert packed.positions.tolist() == [0, 1, 0, 1, 2]
+    assert packed.cls_index.tolist() == [0, 2]
+    assert packed.cu_seqlens is not None
+    assert packed.cu_seqlens.tolist() == [0, 2, 5]
+    assert packed.max_seqlen == 3

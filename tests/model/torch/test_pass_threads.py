@@ -19,7 +19,7 @@ from worker.model.torch.pass_threads import PassThreads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 TWO, LONG = 2, st.lists(st.integers(1, 60), min_size=1, max_size=200)
 PADDED = ("distilbert", "modernbert")
@@ -42,9 +42,9 @@ class Threads:
         self.bad = bad
         self.ran: list[tuple[str, int]] = []
 
-    def __call__(self, stream: Stream) -> torch.Tensor:
+    def __call__(self, packed: PackedBatch) -> torch.Tensor:
         self.ran.append((threading.current_thread().name, torch.get_num_threads()))
-        first = stream.ids[stream.firsts]
+        first = packed.ids[packed.cls_index]
         if (first == self.bad).any():
             raise ValueError("bad pair")
         return first.float()
@@ -80,9 +80,9 @@ def test_there_is_room_as_soon_as_a_thread_has_nothing_to_do() -> None:
     first, second = threading.Event(), threading.Event()
 
     class Held(Threads):
-        def __call__(self, stream: Stream) -> torch.Tensor:
-            (first if len(stream.ids) > 1_000 else second).wait(30)
-            return super().__call__(stream)
+        def __call__(self, packed: PackedBatch) -> torch.Tensor:
+            (first if len(packed.ids) > 1_000 else second).wait(30)
+            return super().__call__(packed)
 
     flat = _flat(Held())
     work = flat.start(any_rows(np.array([1_100, 600]), 50))

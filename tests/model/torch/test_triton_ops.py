@@ -13,7 +13,7 @@ import transformers
 from tests.model.conftest import FLAT, go_the_way_of_cuda, load
 from tests.model.torch import varlen_emulation
 from tests.model.torch.test_packed_cuda_passes import rows_of_lengths
-from worker.model.torch.packed_batch import Size, Stream, lay, read, write
+from worker.model.torch.packed_batch import PackedBatch, Size, lay, read, write
 from worker.model.torch.packed_cuda import TorchPackedCuda
 from worker.model.torch.row_wise import RowWise
 
@@ -41,20 +41,20 @@ def kernels() -> Any:
     return fused
 
 
-def _stream(lengths: list[int], size: Size) -> Stream:
+def _packed(lengths: list[int], size: Size) -> PackedBatch:
     laid = lay(rows_of_lengths(*lengths), np.arange(len(lengths)), None, token_types=True)
     numbers = np.empty(sum(size.parts), np.int32)
     write(laid, size, numbers)
     return read(torch.from_numpy(numbers), size)
 
 
-def _there(stream: Stream) -> Stream:
-    """Return the stream on the device."""
-    values: dict[str, Any] = {each.name: getattr(stream, each.name) for each in fields(stream)}
+def _there(packed: PackedBatch) -> PackedBatch:
+    """Return the packed on the device."""
+    values: dict[str, Any] = {each.name: getattr(packed, each.name) for each in fields(packed)}
     moved: dict[str, Any] = {
         name: one.to(DEVICE) if isinstance(one, torch.Tensor) else one for name, one in values.items()
     }
-    return Stream(**moved)
+    return PackedBatch(**moved)
 
 
 def _random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -69,11 +69,11 @@ def _assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
 @pytest.mark.parametrize("case", STREAMS)
 def test_a_token_sees_those_of_its_own_pair(case: str, width: int, kernels: Any) -> None:
     lengths, size = STREAMS[case]
-    real, stream = sum(lengths), _stream(lengths, size)
+    real, packed = sum(lengths), _packed(lengths, size)
     projected = _random(size.tokens, 3, HEADS, width)
     projected[real:] = torch.nan  # no pair's: none may look there
-    found = kernels.FusedAttention().of_all(projected.to(DEVICE), _there(stream))
-    expected = varlen_emulation.ByPairs().of_all(projected, stream)
+    found = kernels.FusedAttention().of_all(projected.to(DEVICE), _there(packed))
+    expected = varlen_emulation.ByPairs().of_all(projected, packed)
     assert width in kernels.HEAD_WIDTHS
     _assert_near(found[:real], expected[:real])
 
@@ -82,11 +82,11 @@ def test_a_token_sees_those_of_its_own_pair(case: str, width: int, kernels: Any)
 @pytest.mark.parametrize("case", STREAMS)
 def test_a_first_token_sees_those_of_its_own_pair(case: str, width: int, kernels: Any) -> None:
     lengths, size = STREAMS[case]
-    pairs, stream = len(lengths), _stream(lengths, size)
+    pairs, packed = len(lengths), _packed(lengths, size)
     asked, projected = _random(size.pairs, HEADS, width), _random(size.tokens, 2, HEADS, width, seed=1)
     projected[sum(lengths) :] = torch.nan
-    found = kernels.FusedAttention().of_firsts(asked.to(DEVICE), projected.to(DEVICE), _there(stream))
-    expected = varlen_emulation.ByPairs().of_firsts(asked, projected, stream)
+    found = kernels.FusedAttention().of_cls(asked.to(DEVICE), projected.to(DEVICE), _there(packed))
+    expected = varlen_emulation.ByPairs().of_cls(asked, projected, packed)
     _assert_near(found[:pairs], expected[:pairs])
 
 
@@ -105,10 +105,10 @@ def test_a_sum_is_normed_as_torch_does(rows: int, width: int, kernels: Any) -> N
 def test_embeddings_are_those_of_transformers(kernels: Any) -> None:
     config = transformers.BertConfig(vocab_size=60, hidden_size=48, num_attention_heads=3, num_hidden_layers=1)
     embeddings = transformers.BertModel(config).embeddings.to(DTYPE).eval()
-    stream = _stream([40, 9, 1], Size(64, 4))
+    packed = _packed([40, 9, 1], Size(64, 4))
     with torch.no_grad():
-        expected = RowWise().embed(embeddings, stream)
-        _assert_near(kernels.FusedRowWise().embed(embeddings.to(DEVICE), _there(stream)), expected)
+        expected = RowWise().embed(embeddings, packed)
+        _assert_near(kernels.FusedRowWise().embed(embeddings.to(DEVICE), _there(packed)), expected)
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="the tests of the backend have a GPU run all of it")

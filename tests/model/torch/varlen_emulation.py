@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from worker.model.torch.attention_cuda import PackedAttention
 
 if TYPE_CHECKING:
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 
 def varlen_attn(  # noqa: PLR0917 - the signature of torch's
@@ -25,14 +25,14 @@ def varlen_attn(  # noqa: PLR0917 - the signature of torch's
     max_k: int,
 ) -> torch.Tensor:
     """Return the attention of each sequence, and NaN in rows of none: the kernel leaves there what was there."""
-    for bounds, tokens, longest in ((cu_seq_q, query, max_q), (cu_seq_k, key, max_k)):
-        assert bounds.dtype == torch.int32
-        assert bounds.is_contiguous()
-        assert bounds[0] == 0
-        assert bounds[-1] <= len(tokens)
-        assert int(bounds.diff().min()) >= 0
-        assert int(bounds.diff().max()) <= longest
-        assert longest > 0
+    for cu_seqlens, tokens, max_seqlen in ((cu_seq_q, query, max_q), (cu_seq_k, key, max_k)):
+        assert cu_seqlens.dtype == torch.int32
+        assert cu_seqlens.is_contiguous()
+        assert cu_seqlens[0] == 0
+        assert cu_seqlens[-1] <= len(tokens)
+        assert int(cu_seqlens.diff().min()) >= 0
+        assert int(cu_seqlens.diff().max()) <= max_seqlen
+        assert max_seqlen > 0
     assert len(cu_seq_q) == len(cu_seq_k)
     assert query.dim() == 3
     assert query.shape[1:] == key.shape[1:] == value.shape[1:]
@@ -48,32 +48,34 @@ def varlen_attn(  # noqa: PLR0917 - the signature of torch's
 
 
 class ByPairs(PackedAttention):
-    """What FusedAttention computes: by the pair of each token and the bounds, whatever the longest has."""
+    """What FusedAttention computes: by the pair of each token and the cu_seqlens, whatever the max_seqlen has."""
 
     any_lengths = True
 
     def __init__(self) -> None:
         super().__init__(varlen_attn)
 
-    def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
-        return super().of_all(projected, _checked(stream))
+    def of_all(self, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
+        return super().of_all(projected, _checked(packed))
 
-    def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
-        stream = _checked(stream)
-        assert stream.bounds is not None
-        real = int((stream.bounds.diff() > 0).sum())  # the others are room for pairs
+    def of_cls(self, asked: torch.Tensor, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
+        packed = _checked(packed)
+        assert packed.cu_seqlens is not None
+        real = int((packed.cu_seqlens.diff() > 0).sum())  # the others are room for pairs
         found = torch.full(asked.shape, torch.nan, dtype=asked.dtype)
         if real:
-            found[:real] = super().of_firsts(asked[:real], projected, replace(stream, bounds=stream.bounds[: real + 1]))
+            found[:real] = super().of_cls(
+                asked[:real], projected, replace(packed, cu_seqlens=packed.cu_seqlens[: real + 1])
+            )
         return found
 
 
-def _checked(stream: Stream) -> Stream:
-    """Return the stream with its longest, once the pair of each token is the one whose bounds it is in."""
-    assert stream.bounds is not None
-    assert stream.pairs is not None
-    lengths = stream.bounds.diff()
+def _checked(packed: PackedBatch) -> PackedBatch:
+    """Return the packed with its max_seqlen, once the pair of each token is the one whose cu_seqlens it is in."""
+    assert packed.cu_seqlens is not None
+    assert packed.pairs is not None
+    lengths = packed.cu_seqlens.diff()
     own = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    assert torch.equal(stream.pairs[: len(own)].long(), own)
-    assert (stream.pairs[len(own) :] == (own[-1] if len(own) else 0)).all()
-    return replace(stream, longest=max(1, int(lengths.max())))
+    assert torch.equal(packed.pairs[: len(own)].long(), own)
+    assert (packed.pairs[len(own) :] == (own[-1] if len(own) else 0)).all()
+    return replace(packed, max_seqlen=max(1, int(lengths.max())))

@@ -1,4 +1,4 @@
-"""Attention on a flat stream of tokens on the CPU: the pairs of one length together, block by block."""
+"""Attention on a flat packed of tokens on the CPU: the pairs of one length together, block by block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.model.loading.device import has_matrix_unit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 # Attention weights of one block of pairs: few enough to stay in a core's cache, so that three plain operators are up to
 # twice as fast as torch's fused kernel at the lengths of product texts. They are float32 whatever the model is in: that
@@ -24,7 +24,7 @@ _BLOCK_WEIGHTS = 1 << 18
 
 
 class BlockAttention:
-    """The attention of a model in this dtype, by the runs of a stream."""
+    """The attention of a model in this dtype, by the runs of a packed."""
 
     any_lengths = False
 
@@ -32,20 +32,20 @@ class BlockAttention:
         self._block = 0 if dtype == torch.bfloat16 and has_matrix_unit() else _BLOCK_WEIGHTS
         self._attend = without_the_lock(attend_runs)
 
-    def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def of_all(self, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         """Return what each token makes of its pair, (tokens, heads, width); projected is (tokens, 3, heads, width)."""
         attended = torch.zeros_like(projected[:, 0])
         queries, keys, values = projected.unbind(1)
-        runs = [(start, start, pairs, length, length) for start, pairs, length in stream.runs]
+        runs = [(start, start, pairs, length, length) for start, pairs, length in packed.equal_length_runs]
         self._attend(queries, keys, values, attended, runs, self._block)
         return attended
 
-    def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def of_cls(self, asked: torch.Tensor, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         """Return what the first token of each pair makes of it; asked are its queries, (n, heads, width)."""
         attended = torch.zeros_like(asked)
         keys, values = projected.unbind(1)
         runs, row = [], 0
-        for start, pairs, length in stream.runs:
+        for start, pairs, length in packed.equal_length_runs:
             runs.append((row, start, pairs, 1, length))
             row += pairs
         self._attend(asked, keys, values, attended, runs, self._block)

@@ -1,4 +1,4 @@
-"""Attention on a flat stream of tokens on CUDA: one kernel for all pairs, whatever their lengths."""
+"""Attention on a flat packed of tokens on CUDA: one kernel for all pairs, whatever their lengths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 _MODULE = "torch.nn.attention.varlen"
 # What torch's Flash Attention takes, of which varlen_attn is a form.
@@ -22,9 +22,9 @@ _CAPABILITY = (8, 0)
 
 
 class PackedAttention:
-    """The attention of a model by the bounds of a stream; `attend` is varlen_attn, unless another takes its place.
+    """The attention of a model by the cu_seqlens of a packed; `attend` is varlen_attn, unless another takes its place.
 
-    It begins blocks of queries for the longest pair, in every pair: a graph, whose launches are set, would be full of
+    It begins blocks of queries for the max_seqlen pair, in every pair: a graph, whose launches are set, would be full of
     blocks that find nothing to do.
     """
 
@@ -33,17 +33,17 @@ class PackedAttention:
     def __init__(self, attend: Callable[..., Any] | None = None) -> None:
         self._attend = attend or load_kernel()
 
-    def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def of_all(self, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         """Return what each token makes of its pair, (tokens, heads, width); projected is (tokens, 3, heads, width)."""
-        bounds, longest = stream.bounds, stream.longest
-        attended: torch.Tensor = self._attend(*projected.unbind(1), bounds, bounds, longest, longest)
+        cu_seqlens, max_seqlen = packed.cu_seqlens, packed.max_seqlen
+        attended: torch.Tensor = self._attend(*projected.unbind(1), cu_seqlens, cu_seqlens, max_seqlen, max_seqlen)
         return attended
 
-    def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def of_cls(self, asked: torch.Tensor, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         """Return what the first token of each pair makes of it; asked are its queries, (n, heads, width)."""
         keys, values = projected.unbind(1)
         numbers = torch.arange(len(asked) + 1, dtype=torch.int32, device=asked.device)
-        attended: torch.Tensor = self._attend(asked, keys, values, numbers, stream.bounds, 1, stream.longest)
+        attended: torch.Tensor = self._attend(asked, keys, values, numbers, packed.cu_seqlens, 1, packed.max_seqlen)
         return attended
 
 

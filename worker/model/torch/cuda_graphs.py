@@ -45,8 +45,8 @@ class Graphs:
             most = max((sum(size.parts) for size in sizes), default=0)
             self._numbers = torch.zeros(most, dtype=torch.int32, device=self._device)
             for size in reversed(sizes):  # the smaller ones find room in the memory of the largest
-                stream = read(self._numbers[: sum(size.parts)], size)
-                self._kept[size] = keep(functools.partial(backend.encoder, stream))
+                packed = read(self._numbers[: sum(size.parts)], size)
+                self._kept[size] = keep(functools.partial(backend.encoder, packed))
 
     def fitting(self, wanted: Size) -> Size | None:
         """Return the size of the graph that a pass of this size takes; None where it takes none."""
@@ -63,7 +63,7 @@ class Graphs:
         self._numbers[: len(staged)].copy_(staged, non_blocking=True)
         replay, logits = self._kept[size]
         replay()
-        return logits[: len(laid.firsts)].clone()
+        return logits[: len(laid.cls_index)].clone()
 
     def refuted(self, backend: TorchPackedCuda, vocabulary: int, positions: int, tolerance: float) -> str | None:
         """Return what is wrong with a graph; None where all give the logits that the model gives without them.
@@ -74,7 +74,7 @@ class Graphs:
             lengths = np.minimum([size.tokens // 2, 9, 5], positions)
             laid = backend.lay(any_rows(lengths, vocabulary), np.arange(len(lengths)))
             with torch.inference_mode():
-                expected, found = backend.encoder(backend.stream(laid)), self.run(laid, size)
+                expected, found = backend.encoder(backend.packed(laid)), self.run(laid, size)
             if not torch.allclose(found, expected, rtol=tolerance, atol=tolerance):
                 return f"a graph of {size.tokens} tokens gives other logits"
         return None
@@ -86,18 +86,18 @@ class Recorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool = torch.cuda.graph_pool_handle()
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._packed = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def __call__(self, forward: Callable[[], torch.Tensor]) -> Kept:
         """Run the pass once and record it."""
         before = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(before)
-        # torch.cuda.graph does not go back to the stream of before where a recording fails; this does.
-        with torch.cuda.stream(self._stream):
+        self._packed.wait_stream(before)
+        # torch.cuda.graph does not go back to the packed of before where a recording fails; this does.
+        with torch.cuda.stream(self._packed):
             forward()  # loads kernels, which a recording must not
             graph = torch.cuda.CUDAGraph()
             try:
-                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._packed):
                     logits = forward()
             except Exception:
                 # Some releases of torch (pytorch/pytorch#180395) leave the allocator in the middle of the recording,
@@ -105,7 +105,7 @@ class Recorder:
                 with contextlib.suppress(RuntimeError):
                     torch._C._cuda_endAllocateToPool(self._device.index, self._pool)  # noqa: SLF001
                 raise
-        before.wait_stream(self._stream)
+        before.wait_stream(self._packed)
         return Kept(graph.replay, logits)
 
 

@@ -1,4 +1,4 @@
-"""Pairs laid end to end in one flat stream of tokens, and the forward passes that a batch is cut into."""
+"""Pairs laid end to end in one flat packed of tokens, and the forward passes that a batch is cut into."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Run(NamedTuple):
-    """Neighbours of one length: `pairs` pairs of `length` tokens each, from token `start` of the stream on."""
+    """Neighbours of one length: `pairs` pairs of `length` tokens each, from token `start` of the packed on."""
 
     start: int
     pairs: int
@@ -28,47 +28,47 @@ class Size(NamedTuple):
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Return how many numbers each array of a stream by its bounds has, in the order of `write`."""
+        """Return how many numbers each array of a packed by its cu_seqlens has, in the order of `write`."""
         return (*[self.tokens] * 4, self.pairs, self.pairs + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """The tokens of chosen rows, end to end: ids, types and positions (tokens,), firsts and lengths (rows,)."""
+    """The tokens of chosen rows, end to end: ids, types and positions (tokens,), cls_index and lengths (rows,)."""
 
     ids: np.ndarray
     types: np.ndarray
     positions: np.ndarray
-    firsts: np.ndarray
+    cls_index: np.ndarray
     lengths: np.ndarray
 
     @property
     def size(self) -> Size:
         """Return the least size that holds it."""
-        return Size(len(self.ids), len(self.firsts))
+        return Size(len(self.ids), len(self.cls_index))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """What a model computes: `ids`, `types` and `positions` (tokens,); `firsts` (n,): where each pair begins.
+class PackedBatch:
+    """What a model computes: `ids`, `types` and `positions` (tokens,); `cls_index` (n,): where each pair begins.
 
-    Attention finds the pairs by `runs`, or by `bounds` int32 (n + 1,), with `pairs` int32 (tokens,), the pair of each
-    token, and the tokens of the `longest`. What is in no pair, at the end, is there only to make the numbers round; its
+    Attention finds the pairs by `equal_length_runs`, or by `cu_seqlens` int32 (n + 1,), with `pairs` int32 (tokens,), the pair of each
+    token, and the tokens of the `max_seqlen`. What is in no pair, at the end, is there only to make the numbers round; its
     logits mean nothing, and so do those of pairs without tokens.
     """
 
     ids: torch.Tensor
     types: torch.Tensor
     positions: torch.Tensor
-    firsts: torch.Tensor
-    runs: list[Run] = field(default_factory=list)
+    cls_index: torch.Tensor
+    equal_length_runs: list[Run] = field(default_factory=list)
     pairs: torch.Tensor | None = None
-    bounds: torch.Tensor | None = None
-    longest: int = 0
+    cu_seqlens: torch.Tensor | None = None
+    max_seqlen: int = 0
 
 
 def passes_of(rows: RaggedBatch, tokens: int) -> list[np.ndarray]:
-    """Return the row numbers of each forward pass, the longest first, in passes of about the same, so many, tokens."""
+    """Return the row numbers of each forward pass, the max_seqlen first, in passes of about the same, so many, tokens."""
     order = np.argsort(-rows.lengths, kind="stable")
     passes = -(-rows.tokens // tokens)
     ends = np.cumsum(rows.lengths[order])
@@ -79,12 +79,12 @@ def passes_of(rows: RaggedBatch, tokens: int) -> list[np.ndarray]:
 def lay(rows: RaggedBatch, chosen: np.ndarray, padding: int | None, *, token_types: bool) -> Laid:
     """Lay the chosen rows end to end; `padding` is the id that the RoBERTa family counts positions from."""
     lengths = rows.lengths[chosen]
-    firsts = np.cumsum(lengths) - lengths
-    steps = np.arange(int(lengths.sum())) - np.repeat(firsts, lengths)
+    cls_index = np.cumsum(lengths) - lengths
+    steps = np.arange(int(lengths.sum())) - np.repeat(cls_index, lengths)
     ids = rows.ids[np.repeat(rows.starts[chosen], lengths) + steps]
     types = (steps >= np.repeat(rows.splits[chosen], lengths)) & token_types
-    positions = steps if padding is None else _positions(ids, firsts, lengths, padding)
-    return Laid(ids, types, positions, firsts, lengths)
+    positions = steps if padding is None else _positions(ids, cls_index, lengths, padding)
+    return Laid(ids, types, positions, cls_index, lengths)
 
 
 def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
@@ -92,43 +92,45 @@ def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
 
     What the size has beyond it are tokens of no pair, and pairs without tokens: they can lend nothing to a pair.
     """
-    ids, types, positions, pairs_of, firsts, bounds = np.split(numbers, np.cumsum(size.parts)[:-1])
+    ids, types, positions, pairs_of, cls_index, cu_seqlens = np.split(numbers, np.cumsum(size.parts)[:-1])
     numbers.fill(0)  # zero is an id, a type and a position of every model
-    tokens, pairs = len(laid.ids), len(laid.firsts)
+    tokens, pairs = len(laid.ids), len(laid.cls_index)
     ids[:tokens], types[:tokens], positions[:tokens] = laid.ids, laid.types, laid.positions
     pairs_of[:tokens], pairs_of[tokens:] = np.repeat(np.arange(pairs), laid.lengths), pairs - 1
-    firsts[:pairs], bounds[:pairs], bounds[pairs:] = laid.firsts, laid.firsts, tokens
+    cls_index[:pairs], cu_seqlens[:pairs], cu_seqlens[pairs:] = laid.cls_index, laid.cls_index, tokens
 
 
-def read(numbers: torch.Tensor, size: Size, longest: int = 0) -> Stream:
-    """Return the stream that was written so, as views; `longest` is for attention that asks for it."""
-    ids, types, positions, pairs, firsts, bounds = torch.split(numbers, list(size.parts))
-    return Stream(
+def read(numbers: torch.Tensor, size: Size, max_seqlen: int = 0) -> PackedBatch:
+    """Return the packed that was written so, as views; `max_seqlen` is for attention that asks for it."""
+    ids, types, positions, pairs, cls_index, cu_seqlens = torch.split(numbers, list(size.parts))
+    return PackedBatch(
         ids=ids,
         types=types,
         positions=positions,
-        firsts=firsts,
+        cls_index=cls_index,
         pairs=pairs,
-        bounds=bounds,
-        longest=longest,
+        cu_seqlens=cu_seqlens,
+        max_seqlen=max_seqlen,
     )
 
 
-def runs_of(laid: Laid) -> list[Run]:
+def equal_length_runs_of(laid: Laid) -> list[Run]:
     """Return the runs of neighbours of equal length; rows sorted by length have the fewest."""
-    lengths, firsts = laid.lengths, laid.firsts
+    lengths, cls_index = laid.lengths, laid.cls_index
     begins = np.flatnonzero(np.diff(lengths, prepend=-1))
     counts = np.diff(begins, append=len(lengths))
     return [
         Run(start, count, length)
-        for start, count, length in zip(firsts[begins].tolist(), counts.tolist(), lengths[begins].tolist(), strict=True)
+        for start, count, length in zip(
+            cls_index[begins].tolist(), counts.tolist(), lengths[begins].tolist(), strict=True
+        )
         if length
     ]
 
 
-def _positions(ids: np.ndarray, firsts: np.ndarray, lengths: np.ndarray, padding: int) -> np.ndarray:
+def _positions(ids: np.ndarray, cls_index: np.ndarray, lengths: np.ndarray, padding: int) -> np.ndarray:
     """Return RoBERTa's positions, as transformers counts them: after the padding id, which itself is not counted."""
     real = ids != padding
     counted = np.concatenate(([0], np.cumsum(real)))
-    positions: np.ndarray = (counted[1:] - np.repeat(counted[firsts], lengths)) * real + padding
+    positions: np.ndarray = (counted[1:] - np.repeat(counted[cls_index], lengths)) * real + padding
     return positions

@@ -1,4 +1,4 @@
-"""The backend without padding on the CPU: torch, BERT's family, rows sorted by length into flat streams of tokens."""
+"""The backend without padding on the CPU: torch, BERT's family, rows sorted by length into flat packed batches of tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from worker.model.rows import packed_passes
-from worker.model.torch.packed_batch import Stream, lay, passes_of, runs_of
+from worker.model.torch.packed_batch import PackedBatch, equal_length_runs_of, lay, passes_of
 from worker.model.torch.pass_threads import PassThreads
 from worker.model.torch.work import begin_on_cpu
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # twice of it.
 _PASS_BYTES = 8_192
 # oneDNN makes a kernel for every number of rows that it has not seen, which took a third of the time in bfloat16. So a
-# stream is filled up to a multiple of the first of these, or up to so many tokens of the second.
+# packed is filled up to a multiple of the first of these, or up to so many tokens of the second.
 _FILL, _SMALL_FILL, _SMALL = 64, 16, 256
 _FILL_FIRSTS = 8
 
@@ -64,22 +64,22 @@ class TorchPackedCpu:
     def forward(self, rows: RaggedBatch, chosen: np.ndarray) -> torch.Tensor:
         """Return the logits of the chosen rows, float32 (rows,)."""
         with torch.inference_mode():
-            return self._encoder(self.stream(rows, chosen))[: len(chosen)]
+            return self._encoder(self.packed(rows, chosen))[: len(chosen)]
 
     def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
-        """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up the stream."""
+        """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up the packed."""
         return _filled(int(rows.lengths[chosen].sum()))
 
-    def stream(self, rows: RaggedBatch, chosen: np.ndarray) -> Stream:
+    def packed(self, rows: RaggedBatch, chosen: np.ndarray) -> PackedBatch:
         """Lay the chosen rows end to end."""
         laid = lay(rows, chosen, self._encoder.padding_position, token_types=self._token_types)
         tokens = _filled(len(laid.ids))
-        return Stream(
+        return PackedBatch(
             ids=_tensor(laid.ids, tokens),
             types=_tensor(laid.types, tokens),
             positions=_tensor(laid.positions, tokens),
-            firsts=_tensor(laid.firsts, _up(len(laid.firsts), _FILL_FIRSTS)),
-            runs=runs_of(laid),
+            cls_index=_tensor(laid.cls_index, _up(len(laid.cls_index), _FILL_FIRSTS)),
+            equal_length_runs=equal_length_runs_of(laid),
         )
 
 

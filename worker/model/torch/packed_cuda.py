@@ -9,7 +9,7 @@ import torch
 from worker.model.rows import packed_passes
 from worker.model.torch.cuda_memory import smaller_after
 from worker.model.torch.cuda_work import begin, send, staging
-from worker.model.torch.packed_batch import Laid, Size, Stream, lay, passes_of, read, write
+from worker.model.torch.packed_batch import Laid, PackedBatch, Size, lay, passes_of, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class TorchPackedCuda:
         with smaller_after(self, len(laid.ids)), torch.inference_mode():
             if self.graphs is not None and graph is not None:
                 return self.graphs.run(laid, graph)
-            return self.encoder(self.stream(laid))
+            return self.encoder(self.packed(laid))
 
     def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
         """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up a graph."""
@@ -71,7 +71,7 @@ class TorchPackedCuda:
         """Lay the chosen rows end to end."""
         return lay(rows, chosen, self.encoder.padding_position, token_types=self._token_types)
 
-    def stream(self, laid: Laid) -> Stream:
+    def packed(self, laid: Laid) -> PackedBatch:
         """Return what is laid on the device; one copy brings all of it there."""
         staged = staging(sum(laid.size.parts), self.device)
         write(laid, laid.size, staged.numpy())

@@ -1,4 +1,4 @@
-"""BERT and its kin on a flat stream of tokens: no pair is padded, and the last layer computes first rows only."""
+"""BERT and its kin on a flat packed of tokens: no pair is padded, and the last layer computes first rows only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 # Families of transformers with BERT's layers.
 FAMILIES = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
@@ -24,13 +24,13 @@ class Attention(Protocol):
 
     any_lengths: bool
 
-    def of_all(self, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def of_all(self, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         """Return what each token makes of its pair, (tokens, heads, width); projected is (tokens, 3, heads, width).
 
         The three are queries, keys and values.
         """
 
-    def of_firsts(self, asked: torch.Tensor, projected: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def of_cls(self, asked: torch.Tensor, projected: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         """Return what the first token of each pair makes of it, (n, heads, width).
 
         Asked are its queries, (n, heads, width); projected are keys and values, (tokens, 2, heads, width).
@@ -65,20 +65,20 @@ class PackedEncoder:
         for rest in (*(layer.rest for layer in self._layers), self._last.rest):
             rest.compile()
 
-    def __call__(self, stream: Stream) -> torch.Tensor:
+    def __call__(self, packed: PackedBatch) -> torch.Tensor:
         """Return the logits, float32 (n,)."""
-        hidden = self._row_wise.embed(self._embeddings, stream)
+        hidden = self._row_wise.embed(self._embeddings, packed)
         if self._project is not None:
             hidden = self._project(hidden)
         for layer in self._layers:
-            hidden = layer(hidden, stream)
-        first = self._last(hidden, stream)[:, None]
+            hidden = layer(hidden, packed)
+        first = self._last(hidden, packed)[:, None]
         logits: torch.Tensor = self._classifier(first if self._pooler is None else self._pooler(first))
         return logits[:, 0].float()
 
 
 def is_flat(model: Any) -> bool:
-    """Return whether a sequence classifier is of a family that runs on a flat stream."""
+    """Return whether a sequence classifier is of a family that runs on a flat packed."""
     config = model.config
     return config.model_type in FAMILIES and not config.is_decoder and not config.add_cross_attention
 
@@ -130,9 +130,9 @@ class _Layer:
         self._project = PrepackedLinear([own.query, own.key, own.value])
         self.rest = _FeedForward(layer, row_wise, gelu=gelu)
 
-    def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
+    def __call__(self, hidden: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
         projected = self._project(hidden).view(-1, 3, *self._heads)
-        return self.rest(self._attention.of_all(projected, stream).flatten(1), hidden)
+        return self.rest(self._attention.of_all(projected, packed).flatten(1), hidden)
 
 
 class _LastLayer:
@@ -144,8 +144,8 @@ class _LastLayer:
         self._project = PrepackedLinear([own.key, own.value])
         self.rest = _FeedForward(layer, row_wise, gelu=gelu)
 
-    def __call__(self, hidden: torch.Tensor, stream: Stream) -> torch.Tensor:
-        first = hidden.index_select(0, stream.firsts)
+    def __call__(self, hidden: torch.Tensor, packed: PackedBatch) -> torch.Tensor:
+        first = hidden.index_select(0, packed.cls_index)
         asked = self._query(first).view(-1, *self._heads)
         projected = self._project(hidden).view(-1, 2, *self._heads)
-        return self.rest(self._attention.of_firsts(asked, projected, stream).flatten(1), first)
+        return self.rest(self._attention.of_cls(asked, projected, packed).flatten(1), first)

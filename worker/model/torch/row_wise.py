@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from worker.model.torch.packed_batch import Stream
+    from worker.model.torch.packed_batch import PackedBatch
 
 
 class RowWise:
     """Embeddings, and the sums that a LayerNorm follows; rows are (n, width), in the model's numbers."""
 
-    def embed(self, embeddings: Any, stream: Stream) -> torch.Tensor:
-        """Return what the model's embeddings make of each token of the stream, (tokens, width)."""
+    def embed(self, embeddings: Any, packed: PackedBatch) -> torch.Tensor:
+        """Return what the model's embeddings make of each token of the packed, (tokens, width)."""
         hidden: torch.Tensor = embeddings(
-            input_ids=stream.ids[None], token_type_ids=stream.types[None], position_ids=stream.positions[None]
+            input_ids=packed.ids[None], token_type_ids=packed.types[None], position_ids=packed.positions[None]
         )
         return hidden[0]
 

@@ -54,9 +54,9 @@ def embed(
     tl.store(found + where, normed.to(found.dtype.element_ty), mask=inside)
 
 
-@triton.jit(do_not_specialize=["pairs", "bounds", "count"])
+@triton.jit(do_not_specialize=["pairs", "cu_seqlens", "count"])
 def attend(
-    query, key, value, found, pairs, bounds, count, scale,
+    query, key, value, found, pairs, cu_seqlens, count, scale,
     HEADS: tl.constexpr, WIDTH: tl.constexpr, QUERIES: tl.constexpr, KEYS: tl.constexpr,
 ):  # fmt: skip
     """Let a block of queries see, of all the keys of their pairs, those of its own pair each."""
@@ -65,8 +65,8 @@ def attend(
     rows = first + tl.arange(0, QUERIES)
     inside = rows < count
     own = tl.load(pairs + rows, mask=inside, other=-1)
-    start = tl.load(bounds + tl.load(pairs + first))
-    end = tl.load(bounds + tl.load(pairs + tl.minimum(first + QUERIES, count) - 1) + 1)
+    start = tl.load(cu_seqlens + tl.load(pairs + first))
+    end = tl.load(cu_seqlens + tl.load(pairs + tl.minimum(first + QUERIES, count) - 1) + 1)
     row = rows.to(tl.int64)[:, None] * (HEADS * WIDTH)
     asked = tl.load(query + 3 * row + columns[None, :], mask=inside[:, None], other=0.0)
     highest = tl.full((QUERIES,), -1e30, tl.float32)
@@ -90,15 +90,15 @@ def attend(
     tl.store(found + row + columns[None, :], whole.to(found.dtype.element_ty), mask=inside[:, None])
 
 
-@triton.jit(do_not_specialize=["bounds"])
+@triton.jit(do_not_specialize=["cu_seqlens"])
 def attend_once(
-    asked, key, value, found, bounds, scale,
+    asked, key, value, found, cu_seqlens, scale,
     HEADS: tl.constexpr, WIDTH: tl.constexpr, KEYS: tl.constexpr,
 ):  # fmt: skip
     """Let the one query of a pair see its keys."""
     pair = tl.program_id(1)
     columns = tl.program_id(0) * WIDTH + tl.arange(0, WIDTH)
-    start, end = tl.load(bounds + pair), tl.load(bounds + pair + 1)
+    start, end = tl.load(cu_seqlens + pair), tl.load(cu_seqlens + pair + 1)
     if start == end:
         return
     at = pair.to(tl.int64) * (HEADS * WIDTH) + columns
