@@ -10,7 +10,7 @@ from kafka.errors import NodeNotReadyError
 
 from tests.kafka_io.reading import Join, Reader, turn_until
 from worker.flow.job import Partition
-from worker.kafka_io import Jump
+from worker.kafka_io import PositionJump
 from worker.kafka_io.initial_offsets import is_added
 
 if TYPE_CHECKING:
@@ -117,7 +117,10 @@ def test_an_offset_that_has_expired_or_lies_behind_the_end_goes_on_at_the_earlie
     offsets = {number: [r.offset for r in reader.records if r.partition.number == number] for number in (0, 1)}
     assert offsets == {0: list(range(20, 30)), 1: list(range(5))}
     topic = options.request_topic
-    assert sorted(reader.consumer.jumps()) == [Jump(Partition(topic, 0), 10, 20), Jump(Partition(topic, 1), 500, 0)]
+    assert sorted(reader.consumer.jumps()) == [
+        PositionJump(Partition(topic, 0), 10, 20),
+        PositionJump(Partition(topic, 1), 500, 0),
+    ]
     reader.consumer.rewind({Partition(topic, 0): 20})
     turn_until(lambda: len(reader.records) > 15, reader)
     assert [jump.from_offset for jump in reader.consumer.jumps()] == [10]  # the group's offset is still that one

@@ -25,13 +25,13 @@ from worker.kafka_io import (
 from worker.kafka_io import consumer as consumer_module
 from worker.kafka_io import group_offsets as offsets_module
 from worker.kafka_io import watermarks as places_module
-from worker.offsets.lag import Place
+from worker.offsets.lag import Watermark
 from worker.tools.local.brokers import ApacheKafka
 from worker.tools.topic_reader import Tail
 
 pytestmark = pytest.mark.apache
 
-NOWHERE = Place(None, None, 0.0)
+NOWHERE = Watermark(None, None, 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 
 from tests.kafka_io.reading import Reader, owns_all, places, turn_until
 from worker.kafka_io import Consumer
-from worker.kafka_io.readable_since import PastEnds
+from worker.kafka_io.readable_since import ReadableSince
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Fetches:
     def __init__(self) -> None:
         self.handled = 0
         self.fetcher = SimpleNamespace(_handle_fetch_response=self._handle)
-        self.ends = PastEnds(SimpleNamespace(_fetcher=self.fetcher))
+        self.ends = ReadableSince(SimpleNamespace(_fetcher=self.fetcher))
 
     def answer(
         self, sent_s: float, *, error: int = 0, session: int = 7, version: int = 12, **partitions: int | None

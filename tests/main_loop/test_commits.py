@@ -9,7 +9,7 @@ import pytest
 from tests.support.looping import EVERY_TURN_S, NEVER_S, bench
 from tests.support.making import PARTITION, corrupt, record
 from worker.exits import StopError
-from worker.offsets.lag import Place
+from worker.offsets.lag import Watermark
 
 if TYPE_CHECKING:
     from worker.kafka_io.rebalance import Kind
@@ -30,7 +30,7 @@ def test_what_is_no_record_is_committed_too_once_reading_has_come_past_it_and_al
     """The end of a transaction has an offset of its own."""
     line = bench()
     first, second = line.take(record(0), record(1))
-    line.consumer.places_known = {PARTITION: Place(position=3, end=3, at_s=0.0)}
+    line.consumer.places_known = {PARTITION: Watermark(position=3, end=3, at_s=0.0)}
     line.end(first)
     line.turn()
     assert line.consumer.commits == [{PARTITION: 1}]
@@ -42,7 +42,7 @@ def test_what_is_no_record_is_committed_too_once_reading_has_come_past_it_and_al
 def test_nothing_is_committed_of_a_partition_of_which_nothing_was_done() -> None:
     line = bench()
     line.take()
-    line.consumer.places_known = {PARTITION: Place(position=3, end=3, at_s=0.0)}
+    line.consumer.places_known = {PARTITION: Watermark(position=3, end=3, at_s=0.0)}
     line.turn()
     assert line.consumer.commits == []
 
@@ -52,7 +52,7 @@ def test_the_place_that_reading_has_come_to_is_not_committed_where_it_is_behind_
     line.end(*line.take(record(7)))
     line.turn()
     line.consumer.records = [corrupt(8, 12), record(12)]
-    line.consumer.places_known = {PARTITION: Place(position=13, end=13, at_s=0.0)}
+    line.consumer.places_known = {PARTITION: Watermark(position=13, end=13, at_s=0.0)}
     with pytest.raises(StopError):
         line.loop.run(lambda: False)
     assert line.consumer.commits == [{PARTITION: 8}]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.looping import bench
 from tests.support.making import PARTITION
-from worker.kafka_io import Jump
+from worker.kafka_io import PositionJump
 
 
 @pytest.mark.parametrize(("to_offset", "direction"), [(20, "ahead"), (0, "back")])
@@ -14,7 +14,7 @@ def test_a_position_that_jumps_is_counted_and_a_warning_says_from_where_to_where
     to_offset: int, direction: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     line = bench()
-    line.consumer.jumped = [Jump(PARTITION, 10, to_offset)]
+    line.consumer.jumped = [PositionJump(PARTITION, 10, to_offset)]
     line.turn()
     line.turn()
     assert line.metric("position_jumps_total", direction=direction) == 1

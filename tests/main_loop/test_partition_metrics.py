@@ -9,7 +9,7 @@ import pytest
 from tests.support.looping import bench
 from tests.support.making import PARTITION, pairs, record
 from worker.flow.job import Partition
-from worker.offsets.lag import Place
+from worker.offsets.lag import Watermark
 
 
 def test_the_backlog_is_the_device_time_that_what_is_not_done_would_take() -> None:
@@ -18,7 +18,7 @@ def test_the_backlog_is_the_device_time_that_what_is_not_done_would_take() -> No
     (first,) = line.take(record(0))
     first.pairs, first.limit, first.device_s = pairs(3, 3), 2, 0.25
     line.end(first)
-    line.consumer.places_known = {PARTITION: Place(position=1, end=5, at_s=time.monotonic())}
+    line.consumer.places_known = {PARTITION: Watermark(position=1, end=5, at_s=time.monotonic())}
     line.turn()
     assert line.metric("backlog_seconds") == 4 * 0.25
 
@@ -28,7 +28,7 @@ def test_the_gauges_show_the_door_and_the_lag_of_partitions_that_are_owned() -> 
     line.loop._gauges.EVERY_S = 0
     now_ms = int(time.time() * 1000)
     (first, _) = line.take(record(0, timestamp_ms=now_ms - 60_000), record(1, timestamp_ms=now_ms))
-    place = Place(position=2, end=5, at_s=time.monotonic())
+    place = Watermark(position=2, end=5, at_s=time.monotonic())
     line.consumer.places_known = {PARTITION: place, Partition("requests", 9): place}
     line.turn()
     assert line.metric("in_flight_tokens") == 32

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from worker.flow.job import Job, Partition, Record
-    from worker.kafka_io import Jump
+    from worker.kafka_io import PositionJump
     from worker.kafka_io.rebalance import Kind, Offsets
-    from worker.offsets.lag import Place
+    from worker.offsets.lag import Watermark
 
 LONG_S = 60.0
 AT_ONCE_S = EVERY_TURN_S = 1e-9
@@ -56,12 +56,12 @@ class Consumer:
         self.released: list[Offsets] = []
         self.rewound: list[Offsets] = []
         self.refusals = 0
-        self.jumped: list[Jump] = []
+        self.jumped: list[PositionJump] = []
         self.is_silent = False  # commits are not answered
         self.begun: list[Answer] = []
         self.paused = False
         self.waits_s: list[float] = []  # of the polls, how long each may take
-        self.places_known: dict[Partition, Place] = {}
+        self.places_known: dict[Partition, Watermark] = {}
         self.readable_since: dict[int, float] = {}  # by offset
 
     def tell(self, kind: Kind, *partitions: Partition) -> None:
@@ -78,7 +78,7 @@ class Consumer:
         happened, self.happened = self.happened, []
         return happened
 
-    def jumps(self) -> list[Jump]:
+    def jumps(self) -> list[PositionJump]:
         jumped, self.jumped = self.jumped, []
         return jumped
 
@@ -102,7 +102,7 @@ class Consumer:
         self.begun.append(Answer(self, offsets, answered=not self.is_silent))
         return self.begun[-1]
 
-    def places(self) -> dict[Partition, Place]:
+    def places(self) -> dict[Partition, Watermark]:
         return self.places_known
 
     def readable_since_s(self, record: Record) -> float | None:

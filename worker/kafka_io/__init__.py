@@ -4,7 +4,7 @@ from worker.kafka_io.compaction import check_compaction
 from worker.kafka_io.consumer import Consumer
 from worker.kafka_io.group_offsets import CommitRefused, PendingCommit
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
-from worker.kafka_io.position_jumps import Jump
+from worker.kafka_io.position_jumps import PositionJump
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.producer_base import RecordTooLarge, record_limits
 from worker.kafka_io.rebalance import Rebalance
@@ -15,9 +15,9 @@ __all__ = [
     "CommitRefused",
     "Consumer",
     "IsolationLevel",
-    "Jump",
     "KafkaOptions",
     "PendingCommit",
+    "PositionJump",
     "Producer",
     "Rebalance",
     "RecordTooLarge",

@@ -18,14 +18,14 @@ from worker.kafka_io.fixes.static_member import StaticMember
 from worker.kafka_io.fixes.while_joining import WhileJoining
 from worker.kafka_io.group_client import connect_group_client
 from worker.kafka_io.group_offsets import RETRY_S, CommitRefused, GroupOffsets
-from worker.kafka_io.initial_offsets import Beginnings
+from worker.kafka_io.initial_offsets import InitialOffsets
 from worker.kafka_io.killed_members import MemberFile, dead_members, folder_of, remove_from_group
 from worker.kafka_io.membership import Membership
-from worker.kafka_io.position_jumps import Jump, Jumps
-from worker.kafka_io.readable_since import PastEnds
+from worker.kafka_io.position_jumps import PositionJump, PositionJumps
+from worker.kafka_io.readable_since import ReadableSince
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.unpacking.refusals import RefusedValue
-from worker.kafka_io.watermarks import Places
+from worker.kafka_io.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from worker.kafka_io.group_offsets import PendingCommit
     from worker.kafka_io.options import IsolationLevel, KafkaOptions
-    from worker.offsets.lag import Place
+    from worker.offsets.lag import Watermark
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +69,11 @@ class Consumer:
         read_without_coordinator(self._client)
         self._corruption = Corruption(self._client, record_bytes + _KEY_AND_HEADERS_BYTES)
         self._static = StaticMember(self._client)
-        self._jumps = Jumps(self._client)
+        self._jumps = PositionJumps(self._client)
         if options.auto_offset_reset == "latest":
-            Beginnings(self._client)
-        self._places = Places(self._client)
-        self._past_ends = PastEnds(self._client)
+            InitialOffsets(self._client)
+        self._places = Watermarks(self._client)
+        self._past_ends = ReadableSince(self._client)
         self._offsets = GroupOffsets(self._client, options)
         folder = folder_of(options) if options.group_instance_id is None else None
         if folder is not None:
@@ -122,7 +122,7 @@ class Consumer:
         happened = self._listener.happened
         return [happened.popleft() for _ in range(len(happened))]
 
-    def jumps(self) -> list[Jump]:
+    def jumps(self) -> list[PositionJump]:
         """Return where reading went on elsewhere than it had come to since the last call, in order."""
         happened = self._jumps.happened
         return [happened.popleft() for _ in range(len(happened))]
@@ -171,7 +171,7 @@ class Consumer:
         for name, offset in names.items():
             self._jumps.seek(name, known[name].offset if name in known else offset)
 
-    def places(self) -> dict[Partition, Place]:
+    def places(self) -> dict[Partition, Watermark]:
         """Return how far each partition was received, and where it ends by what the broker has said last.
 
         Where no fetch says so, because all are paused, the broker is asked now and then; this does not wait for it.

@@ -35,7 +35,7 @@ def connect_group_client(options: KafkaOptions, isolation_level: IsolationLevel,
         # The class: an instance that two consumers share mixes up who owns what.
         partition_assignment_strategy=[CooperativeStickyAssignor],
         enable_auto_commit=False,
-        # Of an offset that is no more: what is still there was never read. `latest` is for Beginnings.
+        # Of an offset that is no more: what is still there was never read. `latest` is for InitialOffsets.
         auto_offset_reset="earliest",
         allow_auto_create_topics=False,
         session_timeout_ms=session_ms,

@@ -32,7 +32,7 @@ def is_added(number: int, committed: Mapping[int, str]) -> bool:
     return any(begin is None or number >= int(begin[1]) for begin in began)
 
 
-class Beginnings:
+class InitialOffsets:
     """The first positions of one KafkaConsumer whose group is to begin at the end; its subscription is changed."""
 
     def __init__(self, consumer: Any) -> None:

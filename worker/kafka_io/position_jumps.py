@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kafka import OffsetAndMetadata
 
 
-class Jump(NamedTuple):
+class PositionJump(NamedTuple):
     """Reading of a partition should have gone on at one offset, and goes on at another one."""
 
     partition: Partition
@@ -24,11 +24,11 @@ class Jump(NamedTuple):
     to_offset: int
 
 
-class Jumps:
+class PositionJumps:
     """The jumps of one KafkaConsumer, whose subscription it changes. `happened` is filled on the client's thread."""
 
     def __init__(self, consumer: Any) -> None:
-        self.happened: deque[Jump] = deque()
+        self.happened: deque[PositionJump] = deque()
         self._subscription = consumer._subscription  # noqa: SLF001 - the client has no hook for this
         self._left: dict[Any, tuple[Any, int]] = {}  # the state of a partition that seeks a new position; its old one
         self._reset = self._subscription.request_offset_reset
@@ -57,4 +57,4 @@ class Jumps:
         self._seek(name, offset)
         to_offset = offset if isinstance(offset, int) else offset.offset
         if before is not None and before != to_offset:
-            self.happened.append(Jump(Partition(name.topic, name.partition), before, to_offset))
+            self.happened.append(PositionJump(Partition(name.topic, name.partition), before, to_offset))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kafka import errors as kafka_errors
 
-from worker.kafka_io.producer_base import RecordTooLarge, Writer, record_limits
+from worker.kafka_io.producer_base import ProducerBase, RecordTooLarge, record_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from worker.kafka_io.options import KafkaOptions
 
 
-class Producer(Writer):
+class Producer(ProducerBase):
     """A producer of single records."""
 
     def __init__(self, options: KafkaOptions) -> None:

@@ -40,7 +40,7 @@ def record_limits(options: KafkaOptions) -> dict[str, int]:
     return {topic: min(limit, options.max_record_bytes) for topic, limit in limits.items()}
 
 
-class Writer:
+class ProducerBase:
     """An idempotent client: what is acknowledged is on every in-sync replica, once, and in order within a key.
 
     `limits` are those of `record_limits`; `settings` go to the client as they are.

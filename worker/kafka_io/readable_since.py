@@ -22,7 +22,7 @@ class _End(NamedTuple):
     sent_s: float
 
 
-class PastEnds:
+class ReadableSince:
     """Where the partitions of one KafkaConsumer, whose fetcher it changes, ended when they were fetched."""
 
     def __init__(self, consumer: Any) -> None:

@@ -16,7 +16,7 @@ from kafka import errors as kafka_errors
 from worker.exits import Exit, StopError
 from worker.kafka_io.errors import forbidden, running_trouble
 from worker.kafka_io.group_offsets import for_client
-from worker.kafka_io.producer_base import Writer
+from worker.kafka_io.producer_base import ProducerBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,10 +39,10 @@ class TransactionFailed(Exception):  # noqa: N818 - the owner of the transaction
     """The transaction was not committed, or nobody knows; the producer cannot be used any more."""
 
 
-class TransactionalProducer(Writer):
+class TransactionalProducer(ProducerBase):
     """A producer with a transactional id; an earlier one with the same id is fenced, and its transaction ended.
 
-    `limits` as for a Writer. Raises StopError where it cannot be had. Its methods raise TransactionFailed, or StopError
+    `limits` as for a ProducerBase. Raises StopError where it cannot be had. Its methods raise TransactionFailed, or StopError
     where a new producer would not help. For one thread; another may `close` it.
     """
 

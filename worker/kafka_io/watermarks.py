@@ -9,13 +9,13 @@ from typing import Any
 
 from kafka.protocol.consumer import OffsetSpec
 
-from worker.offsets.lag import Place
+from worker.offsets.lag import Watermark
 
 _ASK_EVERY_S = 5.0
 _ASK_AGAIN_S = 30.0  # after a question without an answer: a broker that is away has other things to do
 
 
-class Places:
+class Watermarks:
     """The places of one KafkaConsumer. `paused_s` is since when all its partitions are paused, None if they are not."""
 
     def __init__(self, consumer: Any) -> None:
@@ -34,7 +34,7 @@ class Places:
         """Whether all partitions are paused."""
         return self.paused_s is not None
 
-    def look(self, now_s: float) -> dict[Any, Place]:
+    def look(self, now_s: float) -> dict[Any, Watermark]:
         """Return the place of each assigned partition, by the client's name for it."""
         states = dict(self._subscription.assignment)
         self._take_answer(now_s)
@@ -60,11 +60,11 @@ class Places:
             self._ends, self._ends_s = {name: answer.offset for name, answer in found.items()}, self._asked_s
         self._question = None
 
-    def _place(self, name: Any, state: Any, now_s: float) -> Place:
+    def _place(self, name: Any, state: Any, now_s: float) -> Watermark:
         position = None if state.position is None else state.position.offset
         fetched_s = now_s if self.paused_s is None else self.paused_s
         asked = self._ends.get(name)
         if asked is not None and (state.highwater is None or self._ends_s > fetched_s):
             # The later answer; but to a reader of committed records it does not count what is in open transactions.
-            return Place(position, max(asked, state.highwater or 0), self._ends_s)
-        return Place(position, state.highwater, fetched_s)
+            return Watermark(position, max(asked, state.highwater or 0), self._ends_s)
+        return Watermark(position, state.highwater, fetched_s)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from worker.flow.channel import Channel
     from worker.flow.job import Job, Partition
     from worker.flow.stage_threads import Heartbeat, StageThreads
-    from worker.kafka_io import Consumer, Jump, Rebalance
+    from worker.kafka_io import Consumer, PositionJump, Rebalance
     from worker.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class MainLoop:
             case _:
                 assert_never(rebalance.kind)
 
-    def _tell(self, jump: Jump) -> None:
+    def _tell(self, jump: PositionJump) -> None:
         is_ahead = jump.to_offset > jump.from_offset
         self._metrics.partitions.jumps.labels("ahead" if is_ahead else "back").inc()
         facts = {

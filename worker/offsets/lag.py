@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from worker.offsets.tracker import PartitionProgress
 
 
-class Place(NamedTuple):
+class Watermark(NamedTuple):
     """How far a partition was received, and where it ended at a time of the monotonic clock; None: not known yet."""
 
     position: int | None
@@ -50,7 +50,7 @@ class LagMeter:
             self._assigned_s.pop(partition, None)
             self._empty_s.pop(partition, None)
 
-    def measure(self, partition: Partition, place: Place, progress: PartitionProgress, now_s: float) -> Lag:
+    def measure(self, partition: Partition, place: Watermark, progress: PartitionProgress, now_s: float) -> Lag:
         """Return the lag of a partition that was taken in; what is not known yet counts as none."""
         position, end = place.position, place.end
         if position is not None and end is not None and position >= end:
