@@ -27,7 +27,7 @@ from worker.kafka_io import group_offsets as offsets_module
 from worker.kafka_io import watermarks as places_module
 from worker.offsets.lag import Watermark
 from worker.tools.local.brokers import ApacheKafka
-from worker.tools.topic_reader import Tail
+from worker.tools.topic_reader import TopicReader
 
 pytestmark = pytest.mark.apache
 
@@ -202,7 +202,7 @@ def test_a_corrupt_record_is_named_with_the_topic_that_was_read(kafka: ApacheKaf
     spoil(segment, batch)
     elsewhere = replace(options, request_topic="rerank-requests")
     with (
-        Tail(elsewhere, (options.result_topic,), from_beginning=True) as tail,
+        TopicReader(elsewhere, (options.result_topic,), from_beginning=True) as tail,
         pytest.raises(StopError, match=f"a record of topic {options.result_topic} is corrupt"),
     ):
         tail.poll(30)

@@ -11,7 +11,7 @@ from tests.integration.line import event
 from tests.tools.test_watch import DEAD_LETTER
 from worker.kafka_io import KafkaOptions, Producer
 from worker.tools.round_trips import Traffic
-from worker.tools.topic_reader import Tail
+from worker.tools.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def producer(options: KafkaOptions) -> Iterator[Producer]:
 
 @pytest.fixture
 def make_traffic(options: KafkaOptions, producer: Producer) -> Iterator[Callable[..., Traffic]]:
-    with Tail(options, (options.result_topic, options.dead_letter_topic)) as tail:
+    with TopicReader(options, (options.result_topic, options.dead_letter_topic)) as tail:
 
         def make(check: Callable[[], None] = lambda: None, patience_s: float = 30.0) -> Traffic:
             return Traffic(producer, tail, options, check, patience_s=patience_s)
@@ -57,7 +57,7 @@ class Answering:
     def __init__(self, producer: Producer, options: KafkaOptions) -> None:
         self._producer = producer
         self._options = options
-        self._tail = Tail(options, (options.request_topic,))
+        self._tail = TopicReader(options, (options.request_topic,))
 
     def __call__(self) -> None:
         for record in self._tail.poll(0.1):

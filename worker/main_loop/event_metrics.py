@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from worker.observe.metrics import Metrics
 
 
-class Tally:
+class EventCounter:
     """Fills the metrics of events; for the main loop's thread."""
 
     def __init__(self, metrics: Metrics) -> None:

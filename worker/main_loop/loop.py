@@ -13,9 +13,9 @@ from typing_extensions import Doc
 from worker.admission.dead_letter_guard import stopped_by
 from worker.dead_letters.corrupt_records import OnCorruptRecord, stopped_at
 from worker.main_loop.commits import Commits
-from worker.main_loop.event_metrics import Tally
+from worker.main_loop.event_metrics import EventCounter
 from worker.main_loop.intake import Intake
-from worker.main_loop.partition_metrics import Gauges
+from worker.main_loop.partition_metrics import PartitionGauges
 from worker.offsets.clock_skew import ClockSkew
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class MainLoop:
             consumer, in_flight, inbox, options.on_corrupt_record, clock_skew, read_interval_s=read_interval_s
         )
         self._commits = Commits(consumer, in_flight.tracker, self._intake.positions, metrics, options.commit_interval_s)
-        self._gauges = Gauges(consumer, in_flight, clock_skew, metrics)
-        self._tally = Tally(metrics)
+        self._gauges = PartitionGauges(consumer, in_flight, clock_skew, metrics)
+        self._counter = EventCounter(metrics)
         self._given_up = False  # not all that was received was finished and committed when it stopped
         self.drain_ends_s: float | None = None  # when the patience of a stop is over; None before it
 
@@ -138,7 +138,7 @@ class MainLoop:
             if self._in_flight.end(job, committed=ending.committed):
                 again.add(job.record.partition)
             self._gauges.ended(job)
-            self._tally.count(job, ending.at_s)
+            self._counter.count(job, ending.at_s)
         if again:
             self._given_up = self.stopping
             self._intake.rewind(again)

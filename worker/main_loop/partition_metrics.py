@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from worker.offsets.clock_skew import ClockSkew
 
 
-class Gauges:
+class PartitionGauges:
     """What the main loop shows of itself; for its thread."""
 
     EVERY_S = 1.0

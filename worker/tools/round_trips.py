@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from worker.flow.job import Record
     from worker.kafka_io import KafkaOptions, Producer
-    from worker.tools.topic_reader import Tail
+    from worker.tools.topic_reader import TopicReader
 
 Event = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Traffic:
     def __init__(
         self,
         producer: Producer,
-        tail: Tail,
+        tail: TopicReader,
         options: KafkaOptions,
         check: Callable[[], None],
         *,

@@ -22,7 +22,7 @@ _ENDS_WITHIN_S = 2.0
 _POLL_MS = 50
 
 
-class Tail:
+class TopicReader:
     """Records of the topics from where they end now, or from their beginning. For one thread."""
 
     def __init__(

@@ -13,7 +13,7 @@ from worker.events.schema import Contract, can_be_written, load_schema
 from worker.kafka_io import check_topics
 from worker.tools.ranked_table import heading, ranked
 from worker.tools.screen import Screen, complain, plain, write_json
-from worker.tools.topic_reader import Tail
+from worker.tools.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from worker.config.settings import Settings
@@ -69,7 +69,9 @@ def watch(
     screen = _Screen(top=top, as_json=as_json)
     left = count
     try:
-        with Tail(options, (options.result_topic, options.dead_letter_topic), from_beginning=from_beginning) as tail:
+        with TopicReader(
+            options, (options.result_topic, options.dead_letter_topic), from_beginning=from_beginning
+        ) as tail:
             screen.note(f"watching {options.result_topic} and {options.dead_letter_topic}; Ctrl-C ends it")
             while left is None or left > 0:
                 for record in tail.poll(_POLL_S)[:left]:

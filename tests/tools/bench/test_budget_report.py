@@ -9,18 +9,20 @@ import pytest
 from worker.tools.bench.budget_report import tell
 from worker.tools.bench.environment import Environment
 from worker.tools.bench.report import Report
-from worker.tools.bench.result_checks import Tally
+from worker.tools.bench.result_checks import EventCounter
 
 RATIO = "budget.poisson.load_120.vs_fifo"
 
 
-def run(in_budget: int, events: int = 100) -> Tally:
+def run(in_budget: int, events: int = 100) -> EventCounter:
     """A run of events of which so many were read in their budget."""
     latencies_s = [0.01] * events
-    return Tally(events, in_budget, claimed=in_budget, outcomes=Counter(reranked=events), latencies_s=latencies_s)
+    return EventCounter(
+        events, in_budget, claimed=in_budget, outcomes=Counter(reranked=events), latencies_s=latencies_s
+    )
 
 
-def told(worker: list[Tally], fifo: list[Tally]) -> Report:
+def told(worker: list[EventCounter], fifo: list[EventCounter]) -> Report:
     report = Report("bench budget", Environment())
     tell(report, {("poisson", 1.2, "worker"): worker, ("poisson", 1.2, "fifo"): fifo}, capacity=100.0)
     return report

@@ -27,7 +27,7 @@ from worker.tools.bench.environment import Environment
 from worker.tools.bench.host_run import Window
 from worker.tools.bench.rate_search import Found, Trial
 from worker.tools.bench.report import Report
-from worker.tools.bench.result_checks import Tally
+from worker.tools.bench.result_checks import EventCounter
 from worker.tools.bench.traffic import Published
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _stream(report: Report) -> None:
 def _budget(report: Report) -> None:
     report.add("budget.capacity.events_per_second", "events/s", 1.0)
     report.add("budget.capacity.candidates_per_second", "candidates/s", 1.0)
-    tally = Tally(1, 1, outcomes=Counter(reranked=1), latencies_s=[0.1], ndcgs=[(0.3, 0.9)])
+    tally = EventCounter(1, 1, outcomes=Counter(reranked=1), latencies_s=[0.1], ndcgs=[(0.3, 0.9)])
     runs = {("bursty", 0.85, name): [tally] for name in ("worker", "fifo")}
     budget_report.tell(report, runs, capacity=1.0, whole=tally)
     seconds = np.array([0.1])

@@ -15,7 +15,7 @@ from worker.exits import StopError
 from worker.kafka_io import KafkaOptions, Producer
 from worker.tools.bench.open_loop import Planned, fly
 from worker.tools.bench.post import Post
-from worker.tools.topic_reader import Tail
+from worker.tools.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Answering:
         self.timestamps_ms: dict[bytes, int] = {}
         self._options = options
         self._stopped = threading.Event()
-        self._tail = Tail(options, (options.request_topic,))
+        self._tail = TopicReader(options, (options.request_topic,))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 

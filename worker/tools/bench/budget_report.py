@@ -12,13 +12,13 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from worker.tools.bench.result_checks import Tally, together
+from worker.tools.bench.result_checks import EventCounter, together
 
 if TYPE_CHECKING:
     from worker.tools.bench.report import Report
 
 # Of each process, load and worker, the runs.
-Tallies = dict[tuple[str, float, str], list[Tally]]
+Tallies = dict[tuple[str, float, str], list[EventCounter]]
 
 _OUTCOMES = {"reranked": "whole", "partial": "partial", "passthrough": "unscored"}
 
@@ -66,7 +66,7 @@ def table(tallies: Tallies, capacity: float) -> Table:
     return shown
 
 
-def tell(report: Report, tallies: Tallies, capacity: float, whole: Tally | None = None) -> None:
+def tell(report: Report, tallies: Tallies, capacity: float, whole: EventCounter | None = None) -> None:
     """Add the table and the figures to a report, and what is wrong as notes.
 
     `capacity` is in candidates a second; `whole` are the judged queries, each scored as a whole.
@@ -90,7 +90,7 @@ def tell(report: Report, tallies: Tallies, capacity: float, whole: Tally | None 
         report.note(f"mislabelled: {fault}: {count}")
 
 
-def _tell_ratio(report: Report, name: str, ours: Tally, theirs: Tally) -> None:
+def _tell_ratio(report: Report, name: str, ours: EventCounter, theirs: EventCounter) -> None:
     """Note the ratio of the shares over all runs together; where none of theirs was in budget, one is counted."""
     least = max(1, theirs.in_budget) / theirs.events
     report.add_ratio(name, [ours.share_in_budget], [least])
@@ -98,7 +98,7 @@ def _tell_ratio(report: Report, name: str, ours: Tally, theirs: Tally) -> None:
         report.note(f"{name} is a lower bound: none of {theirs.events:,} events was in budget in order of arrival.")
 
 
-def _tell_runs(report: Report, at: str, runs: list[Tally], capacity: float) -> None:
+def _tell_runs(report: Report, at: str, runs: list[EventCounter], capacity: float) -> None:
     total = together(runs)
     goodputs = [run.goodput / capacity for run in runs]
     report.add(f"{at}.goodput_per_capacity", "of the candidates at saturation", goodputs, in_table=False)
@@ -116,7 +116,7 @@ def _tell_runs(report: Report, at: str, runs: list[Tally], capacity: float) -> N
         report.add(f"{at}.{what}", "events", getattr(total, what), in_table=False)
 
 
-def _tell_quality(report: Report, tallies: Tallies, whole: Tally) -> None:
+def _tell_quality(report: Report, tallies: Tallies, whole: EventCounter) -> None:
     """Add NDCG@10 of what was published at each load, beside the input order and lists that are scored as a whole."""
     came, best = np.mean(whole.ndcgs, axis=0).tolist()
     report.add("budget.quality.input_order", "NDCG@10", came)
@@ -140,10 +140,10 @@ def curves(tallies: Tallies, capacity: float) -> dict[str, list[tuple[float, flo
     return {name: sorted(points) for name, points in found.items()}
 
 
-def _median_goodput(runs: list[Tally]) -> float:
+def _median_goodput(runs: list[EventCounter]) -> float:
     return statistics.median(run.goodput for run in runs)
 
 
-def _host_share(total: Tally) -> float:
+def _host_share(total: EventCounter) -> float:
     """Return the share of all cores' time that all but the model took: worker, broker, bench, and other programs."""
     return total.host_s / (total.took_s * (os.cpu_count() or 1)) if total.took_s else 0.0

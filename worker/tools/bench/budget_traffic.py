@@ -12,7 +12,7 @@ from worker.tools.bench.cpu_time import machine_seconds, named_thread_seconds
 from worker.tools.bench.mix import Mix
 from worker.tools.bench.open_loop import fly
 from worker.tools.bench.requests import AMPLE_MS, InTurn, RequestMaker
-from worker.tools.bench.result_checks import Tally, tally
+from worker.tools.bench.result_checks import EventCounter, tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Traffic:
             return [self._judged.request() for _ in range(count)]
         return [self._maker.request(int(size)) for size in self._lists.draw(count, self._chance)]
 
-    def whole(self, contender: Contender, capacity: float) -> Tally:
+    def whole(self, contender: Contender, capacity: float) -> EventCounter:
         """Return what becomes of each judged query when there is time for all of it."""
         assert self._judged is not None
         count = len(self._judged)

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from worker.exits import Exit, StopError
 from worker.kafka_io.connect import connect
-from worker.tools.topic_reader import Tail
+from worker.tools.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ class Post:
         self.options = options
         self._failures: list[Exception] = []
         # What is delivered exactly once is there when its transaction is committed; to others this makes no difference.
-        self._tail = Tail(options, (options.result_topic, options.dead_letter_topic), committed=True)
+        self._tail = TopicReader(options, (options.result_topic, options.dead_letter_topic), committed=True)
         try:
             self._producer: Any = connect(
                 KafkaProducer,

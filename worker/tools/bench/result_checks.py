@@ -52,7 +52,7 @@ class Flown:
 
 
 @dataclass(slots=True)
-class Tally:
+class EventCounter:
     """What a run amounts to. `faults` counts the results that say what is not so, by what it is.
 
     `claimed` counts those that say that their deadline was met, `met_but_late` those of them that were read after it.
@@ -111,9 +111,9 @@ class Tally:
         return [float(value) * 1000 for value in np.quantile(latencies, QUANTILES, method="inverted_cdf")]
 
 
-def tally(flown: Iterable[Flown], *, tolerance_s: float) -> Tally:
+def tally(flown: Iterable[Flown], *, tolerance_s: float) -> EventCounter:
     """Count a run. `tolerance_s` is by how much a result may be wrong about its deadline (`fault_of`)."""
-    counted = Tally()
+    counted = EventCounter()
     flown = list(flown)
     ends_s = [each.at_s + each.came_s for each in flown if each.result is not None]
     counted.took_s = max(ends_s, default=0.0) - min((each.at_s for each in flown), default=0.0)
@@ -140,9 +140,9 @@ def tally(flown: Iterable[Flown], *, tolerance_s: float) -> Tally:
     return counted
 
 
-def together(tallies: Sequence[Tally]) -> Tally:
+def together(tallies: Sequence[EventCounter]) -> EventCounter:
     """Return the sum of several runs."""
-    total = Tally()
+    total = EventCounter()
     for each in tallies:
         for name in _SUMMED:
             setattr(total, name, getattr(total, name) + getattr(each, name))

@@ -15,7 +15,7 @@ from worker.exits import Exit, StopError
 from worker.tools.dead_letters.choice import Choice, choose
 from worker.tools.dead_letters.rows import Rows, as_json, counted, read_or_say
 from worker.tools.dead_letters.shown import whole, whole_json
-from worker.tools.dead_letters.topic import LetterTopic
+from worker.tools.dead_letters.topic import DeadLetterTopic
 from worker.tools.screen import Screen, plain, write_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_letters(settings: Settings, options: ListOptions) -> None:
             return
         counts: Counter[tuple[str, ...]] = Counter()
         rows = Rows(options.rows)
-        with LetterTopic(settings.kafka, choice) as topic:
+        with DeadLetterTopic(settings.kafka, choice) as topic:
             while not topic.ended:
                 for record in topic.poll():
                     letter = read_or_say(record)
@@ -57,7 +57,7 @@ def _find(settings: Settings, place: str) -> Record:
     if found is None:
         raise StopError(Exit.USAGE, f"--show: expected PARTITION:OFFSET, got {place!r}")
     partition, offset = map(int, found.groups())
-    with LetterTopic(settings.kafka, Choice(partition=partition, first=offset, last=offset)) as topic:
+    with DeadLetterTopic(settings.kafka, Choice(partition=partition, first=offset, last=offset)) as topic:
         while not topic.ended:
             for record in topic.poll():
                 if record.offset == offset:

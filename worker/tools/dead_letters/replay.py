@@ -12,7 +12,7 @@ from worker.tools.dead_letters.choice import choose, why_not
 from worker.tools.dead_letters.outlets import Outlets
 from worker.tools.dead_letters.rows import Rows, counted, read_or_say
 from worker.tools.dead_letters.sending import Sending
-from worker.tools.dead_letters.topic import LetterTopic
+from worker.tools.dead_letters.topic import DeadLetterTopic
 from worker.tools.screen import Screen, plain
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def replay(settings: Settings, options: ReplayOptions) -> None:
     if options.to == kafka.dead_letter_topic:
         raise StopError(Exit.USAGE, f"--to: expected another topic than the dead-letter topic, got {options.to!r}")
     group = f"{kafka.group_id}-replay"
-    with LetterTopic(kafka, choice, progress_group=group, from_beginning=options.from_beginning) as topic:
+    with DeadLetterTopic(kafka, choice, progress_group=group, from_beginning=options.from_beginning) as topic:
         if topic.ended:
             print(
                 f"nothing to replay: {kafka.dead_letter_topic} has nothing there that group {group} has not read; "
@@ -47,7 +47,7 @@ def replay(settings: Settings, options: ReplayOptions) -> None:
                 Sending(topic, outlets, choice, options).run(signals.asked)
 
 
-def _dry_run(topic: LetterTopic, choice: Choice, options: ReplayOptions) -> None:
+def _dry_run(topic: DeadLetterTopic, choice: Choice, options: ReplayOptions) -> None:
     rows, counts = Rows(options.rows), Counter[tuple[str, ...]]()
     while not topic.ended:
         for record in topic.poll():

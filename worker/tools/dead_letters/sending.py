@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.tools.dead_letters.choice import Choice
     from worker.tools.dead_letters.options import ReplayOptions
     from worker.tools.dead_letters.outlets import Outlets
-    from worker.tools.dead_letters.topic import LetterTopic
+    from worker.tools.dead_letters.topic import DeadLetterTopic
 
 _IN_FLIGHT = 1000  # events that were sent and not acknowledged
 _LOOK_S = 0.05  # how long a signal or an acknowledgement may wait
@@ -33,7 +33,7 @@ _FINISH_S = 30.0
 class Sending:
     """One replay: what was sent, what was not and why, and how far."""
 
-    def __init__(self, topic: LetterTopic, outlets: Outlets, choice: Choice, options: ReplayOptions) -> None:
+    def __init__(self, topic: DeadLetterTopic, outlets: Outlets, choice: Choice, options: ReplayOptions) -> None:
         self._topic = topic
         self._outlets = outlets
         self._choice = choice

@@ -24,7 +24,7 @@ _SILENCE_S = 30.0  # the client would wait for a broker that is away for ever
 _COMMIT_WITHIN_MS = 10_000
 
 
-class LetterTopic:
+class DeadLetterTopic:
     """The dead-letter topic up to where it ends when it is opened, or the offsets of it that were chosen.
 
     A little of what is written meanwhile may be received with the last records. For one thread.

@@ -23,7 +23,7 @@ from worker.tools.local.live_worker import LiveWorker, WorkerEndedError
 from worker.tools.progress import Steps
 from worker.tools.round_trips import Event, Round, Traffic
 from worker.tools.screen import Screen, plain
-from worker.tools.topic_reader import Tail
+from worker.tools.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ class _Demo:
             self._start(worker)
             lists = judged_lists(_fields_read(place))
             kafka = place.settings.kafka
-            tail = stack.enter_context(Tail(kafka, (kafka.result_topic, kafka.dead_letter_topic)))
+            tail = stack.enter_context(TopicReader(kafka, (kafka.result_topic, kafka.dead_letter_topic)))
             with Producer(kafka) as producer:
                 rounds = self._send(lists.events, Traffic(producer, tail, kafka, worker.check))
             status = self._report(rounds, lists, place, worker)
