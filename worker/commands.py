@@ -1,4 +1,4 @@
-"""The commands: each one's options come from the option groups (worker.config.typer_flags), its own from its signature."""
+"""The commands: options of a group come by worker.config.typer_flags, a command's own from its signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes in: an in-flight limit that is reached, partitions that are not ours, records that are passed over or read again."""
+"""What comes in: a reached in-flight limit, partitions of others, records that are passed over or read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes requests of real queries and products: `python -m tests.support.home_depot EVENTS.jsonl --events 5000` writes them."""
+"""Makes requests of real queries and products: `python -m tests.support.home_depot EVENTS.jsonl --events 5000`."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class DeadLetterGuard:
     def ended(self, tracked: TrackedOffset, reason: str | None) -> None:
         """Note how it ended: with the reason of its dead letter, or with a result. A dropped one ends without `done`.
 
-        To be called once for each event that was received, after its tracked was settled.
+        To be called once for each event that was received, after its tracked offset was finished.
         """
         self._ended[tracked] = reason
         while self._received and self._received[0] in self._ended:

@@ -21,7 +21,8 @@ _HEADER_BYTES = 150  # what a header takes beside its name and value; it may hav
 class InFlight:
     """The four books in which each event inside the worker stands, from its admission to its end, in all or in none.
 
-    The tracker has its offset, the in-flight limit its size, the guard its turn to be judged, the links its place in line.
+    The tracker has its offset, the in-flight limit its size, the guard its place among the last events, and the links
+    what it must not overtake.
     """
 
     tracker: OffsetTracker

@@ -32,7 +32,7 @@ class InFlightLimit:
     """Counts tokens and bytes in flight: tokens are what the model has to do, bytes what the memory has to hold.
 
     A record's tokens are not known when it comes, so its bytes are counted for them. The ratio is learnt from the
-    events that have ended; it sinks where most of an event is metadata, and then it is the bytes that shut the in_flight_limit. A
+    events that have ended; it sinks if most of an event is metadata, and then the bytes reach their limit first. A
     record never costs nothing: a thousand tombstones are a thousand objects in memory.
     """
 
@@ -47,7 +47,7 @@ class InFlightLimit:
         self.paused = False
 
     def reserve(self, size_bytes: int) -> int:
-        """Let a record of this size in; return its reserved_tokens, to be given back by `release`."""
+        """Let a record of this size in; return the tokens reserved for it, to be given back by `release`."""
         reserved_tokens = max(self.MIN_TOKENS, round(size_bytes * self._tokens_per_byte))
         self.in_flight_tokens += reserved_tokens
         self.in_flight_bytes += size_bytes

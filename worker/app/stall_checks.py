@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Heartbeats(NamedTuple):
-    """The heartbeats of the threads that must go round."""
+    """The heartbeats of the threads that must keep turning."""
 
     loop: Heartbeat
     scorer: Heartbeat

@@ -115,7 +115,7 @@ class ExactlyOnce:
         return self._closing.age_s()
 
     def outcome_age_s(self) -> float:
-        """Return 0: the publisher waits for what it has sent itself, for so long at most as its heartbeat allows for."""
+        """Return 0: the publisher itself waits for what it has sent, no longer than its heartbeat allows for."""
         return 0.0
 
     def _close(self, now_s: float) -> None:
@@ -124,7 +124,7 @@ class ExactlyOnce:
         self._heartbeat.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
         try:
             self._producer.settle()
-            # The place in the group first, then the look at the tracked_offsets: while it is held this member joins no new
+            # The place in the group first, then the look at the offsets: while it is held this member joins no new
             # generation, so a partition that is still its own here is so until the commit is through.
             with self._membership() as group:
                 if self._must_wait(group, now_s):

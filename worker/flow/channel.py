@@ -17,7 +17,7 @@ class EndOfChannelError(Exception):
 
 
 class Channel(Generic[T]):
-    """A queue without a bound: the in-flight limit (worker.admission.in_flight_limit) bounds what is in flight, once and for all stages."""
+    """A queue without a bound: worker.admission.in_flight_limit bounds what is in flight, for all stages at once."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()

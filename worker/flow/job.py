@@ -155,7 +155,7 @@ class Job:
     tracked: TrackedOffset
     received_s: float
     created_s: float  # when the producer made the record, by the broker's timestamp, on this process's clock
-    reserved_tokens: int = 0  # tokens that the in-flight limit counts for it until it is known
+    reserved_tokens: int = 0  # for it in the in-flight limit, until its tokens are known
     deadline_s: float = float("inf")
     after: Job | None = None  # the event of the same key that came before and was still inside
     inherited_deadline_s: float = float("inf")  # of those that must not be published before it; the scheduler's own

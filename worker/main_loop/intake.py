@@ -1,4 +1,4 @@
-"""What the worker takes in: it polls while the in-flight limit is not reached, and admits what it may of what came."""
+"""Polls while the in-flight limit is not reached, and admits the records that the worker may take in."""
 
 from __future__ import annotations
 

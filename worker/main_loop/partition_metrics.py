@@ -1,4 +1,4 @@
-"""Brings the gauges up to date that show where the worker stands: its partitions, their lag, the in-flight limit, the clocks."""
+"""Updates the gauges of the worker's partitions, their lag, what is in flight, and the clocks."""
 
 from __future__ import annotations
 

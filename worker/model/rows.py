@@ -39,7 +39,7 @@ class RaggedBatch:
 
 
 class Padded(NamedTuple):
-    """RaggedBatch as rectangles (rows, width): ids and token types int64, mask bool; `full` where no row is padded."""
+    """Rows as rectangles (rows, width): ids and token types int64, mask bool; `full` where no row is padded."""
 
     ids: np.ndarray
     mask: np.ndarray

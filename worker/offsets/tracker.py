@@ -144,9 +144,9 @@ class OffsetTracker:
         return tracked
 
     def finish(self, tracked: TrackedOffset, *, done: bool, committed: bool = False) -> None:
-        """End a tracked offset: `done` when its result or dead letter was acknowledged, else dropped; twice is an error.
+        """Finish a tracked offset: `done` if its outcome was acknowledged, otherwise dropped; twice is an error.
 
-        A dropped tracked stays in the way of the prefix, so that it is read again by whoever owns the partition next.
+        A dropped offset stays in the way of the prefix, so that it is read again by whoever owns the partition next.
         `committed` says that everything up to it was committed with it, in a transaction.
         """
         if tracked.ended:
@@ -162,7 +162,7 @@ class OffsetTracker:
             assignment.committed = assignment.position
 
     def open_count(self, partitions: Iterable[Partition]) -> int:
-        """Return how many tracked_offsets of these partitions have not ended."""
+        """Return how many offsets of these partitions are not finished."""
         return sum(assignment.open for partition in partitions if (assignment := self._assigned.get(partition)))
 
     def progress(self, partition: Partition) -> PartitionProgress:
@@ -174,11 +174,11 @@ class OffsetTracker:
         return PartitionProgress(first.offset, first.created_s, assignment.last_s)
 
     def advance(self, positions: dict[Partition, int]) -> None:
-        """Note where reading has come to: what was not received on the way, such as the end of a transaction, is none.
+        """Skip offsets that hold no record (transaction markers, compacted records).
 
-        It counts where everything that was received is done. Before a first record is done, committing waits for it.
-        Where offsets are committed in transactions they are in these alone: a commit beside them could come late, and
-        lead back behind a transaction.
+        `positions` are where reading has come to. One counts once everything received of its partition is done. Before
+        a first record is done, committing waits for it. Where offsets are committed in transactions they are in these
+        alone: a commit beside them could come late, and lead back behind a transaction.
         """
         for partition, position in positions.items():
             assignment = self._assigned.get(partition)

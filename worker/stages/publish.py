@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class Publish:
     """Ranks and publishes; results of one key leave in the order of their requests, and so may those of a partition."""
 
-    IDLE_S = 0.5  # how long to wait for events before the heartbeat is beaten again
+    IDLE_S = 0.5  # how long to wait for events before the next heartbeat
 
     def __init__(  # noqa: PLR0913 - what it publishes through, and what it shows of it
         self,

@@ -43,7 +43,7 @@ class Score:
     `delays` are those of publishing: an event is due so much before its deadline.
     """
 
-    IDLE_S = 0.5  # how long to wait for work before the heartbeat is beaten again
+    IDLE_S = 0.5  # how long to wait for work before the next heartbeat
     SWEEP_S = 0.02  # how long what is to be given up may stay in the queue; looking for it costs time for each event
     PREPARE_S = 0.002  # what the host needs to put a batch together and launch it, until that was seen
     MOST_PREPARE_S = 0.02  # a launch that took longer waited for something

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _PAGE = """# Metrics
 
-`make docs` writes this page from [worker/observe/metrics.py](../worker/observe/metrics.py). The worker serves them at `/metrics` on
-`--http-port` (9464), as text or as OpenMetrics, whichever the scraper asks for; `promtool check metrics` finds nothing
-to say about them. Besides these there are the `process_…` and `python_…` of the Python client.
+`make docs` writes this page from [worker/observe/metrics.py](../worker/observe/metrics.py). The worker serves them at
+`/metrics` on `--http-port` (9464), as text or as OpenMetrics, whichever the scraper asks for; `promtool check metrics`
+finds nothing to say about them. Besides these there are the `process_…` and `python_…` of the Python client.
 
 Every series exists before the first event, so that a rate is 0 and not missing; those of a partition begin when it is
 assigned and end when it is given up. A worker has {fixed} series of its own, histogram buckets included, and

@@ -100,7 +100,7 @@ def has_bfloat16() -> bool:
 def compile_model(model: Any, dtype: str, threads: int | None) -> Any:
     """Return an openvino.CompiledModel that computes in "float32" or "bfloat16", one forward pass at a time.
 
-    One packed of all threads: two packed batches of half the threads, with two groups under way, had at best the same rate on
+    One stream of all threads: two streams of half the threads, with two groups under way, had at best the same rate on
     two cores, and would leave a lone pair half of them.
     """
     settings = {

@@ -29,7 +29,7 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """RaggedBatch of mixed lengths, and the logits that torch gave each of them alone, in float32."""
+    """Rows of mixed lengths, and the logits that torch gave each of them alone, in float32."""
 
     rows: RaggedBatch
     logits: np.ndarray

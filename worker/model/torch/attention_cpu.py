@@ -1,4 +1,4 @@
-"""Attention on a flat packed of tokens on the CPU: the pairs of one length together, block by block."""
+"""Attention on packed pairs on the CPU: the pairs of one length together, block by block."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BLOCK_WEIGHTS = 1 << 18
 
 
 class BlockAttention:
-    """The attention of a model in this dtype, by the runs of a packed."""
+    """The attention of a model in this dtype, by the runs of a packed batch."""
 
     any_lengths = False
 

@@ -1,4 +1,4 @@
-"""Attention on a flat packed of tokens on CUDA: one kernel for all pairs, whatever their lengths."""
+"""Attention on packed pairs on CUDA: one kernel for all pairs, whatever their lengths."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _CAPABILITY = (8, 0)
 
 
 class PackedAttention:
-    """The attention of a model by the cu_seqlens of a packed; `attend` is varlen_attn, unless another takes its place.
+    """The attention of a model by the cu_seqlens of a packed batch; `attend` is varlen_attn, unless another is given.
 
-    It begins blocks of queries for the max_seqlen pair, in every pair: a graph, whose launches are set, would be full of
+    It begins blocks of queries for the longest pair, in every pair: a graph, whose launches are set, would be full of
     blocks that find nothing to do.
     """
 

@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
 
 class Graphs:
-    """ForwardPasses of a few sizes, which `keep` has made of them. All share their inputs, since one runs after the other."""
+    """Forward passes of a few sizes, which `keep` has recorded. They share their inputs, since one runs after the other."""
 
     def __init__(
         self, backend: TorchPackedCuda, sizes: Sequence[Size], keep: Callable[[Callable[[], torch.Tensor]], Kept]
@@ -92,7 +92,7 @@ class Recorder:
         """Run the pass once and record it."""
         before = torch.cuda.current_stream(self._device)
         self._packed.wait_stream(before)
-        # torch.cuda.graph does not go back to the packed of before where a recording fails; this does.
+        # torch.cuda.graph does not go back to the stream of before where a recording fails; this does.
         with torch.cuda.stream(self._packed):
             forward()  # loads kernels, which a recording must not
             graph = torch.cuda.CUDAGraph()

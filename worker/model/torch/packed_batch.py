@@ -1,4 +1,4 @@
-"""Pairs laid end to end in one flat packed of tokens, and the forward passes that a batch is cut into."""
+"""Pairs packed end to end, without padding, and the forward passes that a batch is cut into."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Run(NamedTuple):
-    """Neighbours of one length: `pairs` pairs of `length` tokens each, from token `start` of the packed on."""
+    """Neighbours of one length: `pairs` pairs of `length` tokens each, from token `start` of the batch on."""
 
     start: int
     pairs: int
@@ -28,7 +28,7 @@ class Size(NamedTuple):
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Return how many numbers each array of a packed by its cu_seqlens has, in the order of `write`."""
+        """Return how many numbers each array of a packed batch has, in the order of `write`."""
         return (*[self.tokens] * 4, self.pairs, self.pairs + 1)
 
 
@@ -52,9 +52,9 @@ class Laid:
 class PackedBatch:
     """What a model computes: `ids`, `types` and `positions` (tokens,); `cls_index` (n,): where each pair begins.
 
-    Attention finds the pairs by `equal_length_runs`, or by `cu_seqlens` int32 (n + 1,), with `pairs` int32 (tokens,), the pair of each
-    token, and the tokens of the `max_seqlen`. What is in no pair, at the end, is there only to make the numbers round; its
-    logits mean nothing, and so do those of pairs without tokens.
+    Attention finds the pairs by `equal_length_runs`, or by `cu_seqlens` int32 (n + 1,), with `pairs` int32 (tokens,),
+    the pair of each token, and `max_seqlen`, the tokens of the longest. What is in no pair, at the end, is there only
+    to make the numbers round; its logits mean nothing, and so do those of pairs without tokens.
     """
 
     ids: torch.Tensor
@@ -68,7 +68,7 @@ class PackedBatch:
 
 
 def passes_of(rows: RaggedBatch, tokens: int) -> list[np.ndarray]:
-    """Return the row numbers of each forward pass, the max_seqlen first, in passes of about the same, so many, tokens."""
+    """Return the row numbers of each forward pass, the longest first, in passes of about the same number of tokens."""
     order = np.argsort(-rows.lengths, kind="stable")
     passes = -(-rows.tokens // tokens)
     ends = np.cumsum(rows.lengths[order])
@@ -101,7 +101,7 @@ def write(laid: Laid, size: Size, numbers: np.ndarray) -> None:
 
 
 def read(numbers: torch.Tensor, size: Size, max_seqlen: int = 0) -> PackedBatch:
-    """Return the packed that was written so, as views; `max_seqlen` is for attention that asks for it."""
+    """Return the batch that was written so, as views; `max_seqlen` is for attention that asks for it."""
     ids, types, positions, pairs, cls_index, cu_seqlens = torch.split(numbers, list(size.parts))
     return PackedBatch(
         ids=ids,

@@ -1,4 +1,4 @@
-"""The backend without padding on the CPU: torch, BERT's family, rows sorted by length into flat packed batches of tokens."""
+"""The backend without padding on the CPU: torch, BERT's family, rows sorted by length and packed end to end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # twice of it.
 _PASS_BYTES = 8_192
 # oneDNN makes a kernel for every number of rows that it has not seen, which took a third of the time in bfloat16. So a
-# packed is filled up to a multiple of the first of these, or up to so many tokens of the second.
+# packed batch is filled up to a multiple of the first of these, or up to so many tokens of the second.
 _FILL, _SMALL_FILL, _SMALL = 64, 16, 256
 _FILL_FIRSTS = 8
 
@@ -67,7 +67,7 @@ class TorchPackedCpu:
             return self._encoder(self.packed(rows, chosen))[: len(chosen)]
 
     def computed(self, rows: RaggedBatch, chosen: np.ndarray) -> int:
-        """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up the packed."""
+        """Return how many tokens a forward pass of the chosen rows computes: theirs, and what fills up the batch."""
         return _filled(int(rows.lengths[chosen].sum()))
 
     def packed(self, rows: RaggedBatch, chosen: np.ndarray) -> PackedBatch:

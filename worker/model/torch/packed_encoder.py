@@ -1,4 +1,4 @@
-"""BERT and its kin on a flat packed of tokens: no pair is padded, and the last layer computes first rows only."""
+"""BERT and its kin on packed pairs: no pair is padded, and the last layer computes first rows only."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PackedEncoder:
 
 
 def is_flat(model: Any) -> bool:
-    """Return whether a sequence classifier is of a family that runs on a flat packed."""
+    """Return whether a sequence classifier is of a family that runs packed."""
     config = model.config
     return config.model_type in FAMILIES and not config.is_decoder and not config.add_cross_attention
 

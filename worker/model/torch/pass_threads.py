@@ -28,7 +28,7 @@ class PassThreads:
     """So many threads of the CPU for the forward passes of one model.
 
     The threads of one pass meet after each operator, so the pass is as slow as the slowest of them, and whatever else
-    runs on one core holds up all. ForwardPasses side by side, each on one thread, meet at the end of the batch only. Measured
+    runs on one core holds up all. Passes side by side, each on one thread, meet at the end of the batch only. Measured
     in docs/performance.md, "Side by side".
     """
 

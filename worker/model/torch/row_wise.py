@@ -14,7 +14,7 @@ class RowWise:
     """Embeddings, and the sums that a LayerNorm follows; rows are (n, width), in the model's numbers."""
 
     def embed(self, embeddings: Any, packed: PackedBatch) -> torch.Tensor:
-        """Return what the model's embeddings make of each token of the packed, (tokens, width)."""
+        """Return what the model's embeddings make of each token of the packed batch, (tokens, width)."""
         hidden: torch.Tensor = embeddings(
             input_ids=packed.ids[None], token_type_ids=packed.types[None], position_ids=packed.positions[None]
         )

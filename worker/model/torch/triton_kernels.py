@@ -1,4 +1,4 @@
-"""What runs on the device, in Triton: Python's grammar, but a language of its own. worker.model.torch.triton_ops launches it.
+"""What runs on the device, in Triton: Python's grammar, but a language of its own. triton_ops launches it.
 
 A block of threads has the numbers that a program here works on. Sums are in float32, and rounded once at the end.
 """

@@ -28,7 +28,7 @@ class FusedRowWise(RowWise):
     """The same as RowWise, each in one kernel that reads its inputs once."""
 
     def embed(self, embeddings: Any, packed: PackedBatch) -> torch.Tensor:
-        """Return what the model's embeddings make of each token of the packed, (tokens, width)."""
+        """Return what the model's embeddings make of each token of the packed batch, (tokens, width)."""
         tables = [
             each.weight
             for each in (embeddings.word_embeddings, embeddings.token_type_embeddings, embeddings.position_embeddings)
@@ -62,7 +62,7 @@ class FusedAttention:
     """What PackedAttention computes, for heads of HEAD_WIDTHS.
 
     Flash Attention takes the pairs of one head before those of the next, so that it reads some 64 bytes of every
-    token's row each time, and begins blocks for as many queries as the max_seqlen pair has, in every pair. Here neighbours
+    token's row each time, and begins blocks for as many queries as the longest pair has, in every pair. Here neighbours
     in memory are read side by side, and every block has the same number of tokens, of whatever pairs.
     """
 
