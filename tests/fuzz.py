@@ -17,7 +17,7 @@ import orjson
 from worker.dead_letters import NotADeadLetterError, read, replayed_headers
 from worker.events.codec import REASONS, Decoder, EventOptions, InvalidEvent
 from worker.events.schema import load_schema
-from worker.flow.job import Headers, Partition, Record
+from worker.records import Headers, Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

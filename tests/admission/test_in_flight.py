@@ -9,8 +9,9 @@ from worker.admission.dead_letter_guard import DeadLetterGuard, DeadLetterLimits
 from worker.admission.in_flight import InFlight
 from worker.admission.in_flight_limit import InFlightLimit, InFlightOptions
 from worker.admission.key_order import PrecedenceLinks, by_key, by_nothing
-from worker.flow.job import Fault, Job, Partition, Record
+from worker.flow.job import Fault, Job
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Partition, Record
 
 NOW_S, CLOCK_OFFSET_S = 1_000.0, 1_700_000_000.0
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from tests.support.make_events import a_ticket
 from worker.dead_letters import Letter, dead_letter
-from worker.flow.job import Fault, Headers, Job, ModelName, Partition, Record
+from worker.flow.job import Fault, Job, ModelName
+from worker.records import Headers, Partition, Record
 
 NOW_S = 1_795_305_600.125
 FAULT = Fault("schema", "decode", "InvalidEvent", "candidates: expected 1 to 1000, got 0", "candidates")

@@ -7,7 +7,8 @@ import pytest
 from tests.support.making import corrupt, record
 from worker.dead_letters.corrupt_records import OnCorruptRecord, fault, is_passed, stopped_at
 from worker.exits import Exit
-from worker.flow.job import Dropped, Fault, Record, Refused
+from worker.flow.job import Fault
+from worker.records import Dropped, Record, Refused
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.dead_letters.letters import FAULT, FAULT_OF_A_TOMBSTONE, NOW_S, as_read, job, letter_of, ours
 from worker.dead_letters import NotADeadLetterError, Origin, read, replayed_headers
 from worker.events.schema import Contract, load_schema
-from worker.flow.job import Fault, Headers, Keep, Partition, Record
+from worker.flow.job import Fault, Keep
+from worker.records import Headers, Partition, Record
 
 SCHEMA = Contract(load_schema("dead-letter.v1.json"))
 

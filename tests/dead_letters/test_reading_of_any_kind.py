@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from worker.dead_letters import DeadLetter, NotADeadLetterError, read, replayed_headers
 from worker.events.schema import load_schema
-from worker.flow.job import Headers, Partition, Record
+from worker.records import Headers, Partition, Record
 
 SCHEMA = load_schema("dead-letter.v1.json")
 EXAMPLE: dict[str, str] = SCHEMA["examples"][0]

@@ -10,7 +10,8 @@ from tests.dead_letters.letters import NOW_S, as_read, job, letter_of, ours
 from worker.dead_letters import REASONS, read
 from worker.dead_letters import headers as headers_module
 from worker.events import codec as events
-from worker.flow.job import Dropped, Fault, Refused
+from worker.flow.job import Fault
+from worker.records import Dropped, Refused
 from worker.tools.dead_letters.choice import VALUE_DROPPED, why_not
 from worker.tools.dead_letters.options import ReplayOptions
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import making
-from worker.delivery import AtLeastOnce, Ending, Outgoing
+from worker.delivery import AtLeastOnce, Ending
 from worker.flow.channel import Channel
 from worker.kafka_io import RecordTooLarge
+from worker.records import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ import pytest
 
 from tests.delivery.transacting import LONG_S, Line, Producer
 from tests.support import making
-from worker.delivery import Outgoing
 from worker.exits import Exit, StopError
-from worker.flow.job import Job, Partition
+from worker.flow.job import Job
+from worker.records import Outgoing, Partition
 
 
 def test_a_rebalance_that_takes_too_long_costs_the_transaction() -> None:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support import making
 from worker.dead_letters import REASONS
-from worker.delivery import DeliveryOptions, Ending, ExactlyOnce, Outgoing
+from worker.delivery import DeliveryOptions, Ending, ExactlyOnce
 from worker.exits import StopError
 from worker.flow.channel import Channel
 from worker.flow.stage_threads import Heartbeat
 from worker.kafka_io import TransactionFailed
 from worker.observe.metrics import Metrics
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.flow.job import Job, Partition
+    from worker.flow.job import Job
+    from worker.records import Partition
 
 LONG_S = 1.0
 

@@ -13,8 +13,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import worker.demo
 from worker.events.codec import USUAL_PRODUCT_FIELDS, Decoder, EventOptions
-from worker.flow.job import Partition, Record
 from worker.model.loading.source import find_source
+from worker.records import Partition, Record
 from worker.training.quality import ndcg
 
 FOLDER = Path(worker.demo.__file__).parent / "model-minilm-l6"

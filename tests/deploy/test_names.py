@@ -10,8 +10,8 @@ import pytest
 from tests.deploy.expressions import DASHBOARDS, rules
 from tests.deploy.prometheus import RULES
 from worker.dead_letters import REASONS
-from worker.flow.job import Partition
 from worker.observe.metrics import Metrics
+from worker.records import Partition
 
 ROOT = Path(__file__).parent.parent.parent
 PLACES = [*DASHBOARDS, *sorted(RULES.glob("*.yml")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]

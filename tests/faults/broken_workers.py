@@ -16,9 +16,9 @@ from worker.offsets.tracker import OffsetTracker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from worker.flow.job import Partition
     from worker.model.rows import RaggedBatch
     from worker.offsets.tracker import TrackedOffset
+    from worker.records import Partition
 
 VARIABLE = "FAULTS_DEFECT"
 

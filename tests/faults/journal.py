@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from worker.flow.job import Partition
     from worker.kafka_io import PendingCommit
     from worker.kafka_io.rebalance import Offsets
+    from worker.records import Partition
 
 VARIABLE = "FAULTS_JOURNAL"
 _STEPS = ("assigned", "given up", "commit")

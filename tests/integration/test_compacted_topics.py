@@ -10,7 +10,7 @@ import pytest
 from tests.integration.line import event
 from worker.dead_letters import read
 from worker.exits import Exit
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

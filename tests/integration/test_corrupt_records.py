@@ -11,7 +11,7 @@ from tests.integration.line import Line, Worker, event, sources
 from tests.support.damage import spoil, stored_batches
 from worker.dead_letters import read
 from worker.exits import Exit
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 
 from tests.integration.line import event
 from worker.dead_letters import read
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord

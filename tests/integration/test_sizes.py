@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.line import event, sources
 from worker.dead_letters import read
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from worker.flow.job import Partition, Record
 from worker.kafka_io import Consumer, Rebalance
+from worker.records import Partition, Record
 
 _PATIENCE_S = 60.0
 

@@ -6,8 +6,8 @@ import pytest
 from kafka import KafkaProducer
 
 from tests.kafka_io.reading import Join, Reader, owns_all, places, turn_until
-from worker.flow.job import Partition
 from worker.kafka_io import Consumer, KafkaOptions
+from worker.records import Partition
 
 pytestmark = pytest.mark.broker
 

@@ -10,9 +10,9 @@ from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from kafka.future import Future
 
 from tests.kafka_io.reading import Join, turn_until
-from worker.flow.job import Partition
 from worker.kafka_io import CommitRefused, KafkaOptions, PendingCommit
 from worker.kafka_io import group_offsets as offsets_module
+from worker.records import Partition
 
 pytestmark = pytest.mark.broker
 

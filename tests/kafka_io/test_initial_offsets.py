@@ -9,9 +9,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicParti
 from kafka.errors import NodeNotReadyError
 
 from tests.kafka_io.reading import Join, Reader, turn_until
-from worker.flow.job import Partition
 from worker.kafka_io import PositionJump
 from worker.kafka_io.initial_offsets import is_added
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,6 @@ from kafka.coordinator.base import MemberState
 from tests.kafka_io.reading import Reader, turn_until
 from tests.support.damage import spoil, stored_batches
 from worker.exits import StopError
-from worker.flow.job import Partition
 from worker.kafka_io import (
     CommitRefused,
     Consumer,
@@ -26,6 +25,7 @@ from worker.kafka_io import consumer as consumer_module
 from worker.kafka_io import group_offsets as offsets_module
 from worker.kafka_io import watermarks as places_module
 from worker.offsets.lag import Watermark
+from worker.records import Partition
 from worker.tools.local.brokers import ApacheKafka
 from worker.tools.topic_reader import TopicReader
 

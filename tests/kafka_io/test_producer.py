@@ -10,10 +10,10 @@ from kafka.record import util
 
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import Exit, StopError
-from worker.flow.job import Record
 from worker.kafka_io import Consumer, KafkaOptions, Producer, RecordTooLarge
 from worker.kafka_io import producer_base as writer_module
 from worker.kafka_io.options import Compression
+from worker.records import Record
 
 pytestmark = pytest.mark.broker
 

@@ -6,8 +6,8 @@ import pytest
 from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Join, owns_all, turn_until
-from worker.flow.job import Partition
 from worker.kafka_io import CommitRefused, KafkaOptions, Rebalance
+from worker.records import Partition
 
 pytestmark = pytest.mark.broker
 

@@ -10,7 +10,6 @@ from kafka.structs import ConsumerGroupMetadata
 
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition
 from worker.kafka_io import (
     Consumer,
     KafkaOptions,
@@ -21,6 +20,7 @@ from worker.kafka_io import (
     check_topics,
     record_limits,
 )
+from worker.records import Partition
 from worker.tools.local.brokers import EmbeddedBroker
 
 if TYPE_CHECKING:

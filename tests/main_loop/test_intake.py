@@ -10,7 +10,7 @@ import pytest
 from tests.support.looping import bench
 from tests.support.making import PARTITION, corrupt, record, request
 from worker.admission.key_order import by_partition
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 
 def test_an_admitted_record_is_charged_linked_to_the_one_before_and_handed_to_the_stages() -> None:

@@ -7,8 +7,8 @@ import pytest
 from tests.support.looping import AT_ONCE_S, NEVER_S, Bench, bench
 from tests.support.making import PARTITION, record
 from worker.admission.key_order import by_partition
-from worker.flow.job import Partition
 from worker.flow.stage_threads import StageDiedError
+from worker.records import Partition
 
 
 def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_done() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.looping import bench
 from tests.support.making import PARTITION, pairs, record
-from worker.flow.job import Partition
 from worker.offsets.lag import Watermark
+from worker.records import Partition
 
 
 def test_the_backlog_is_the_device_time_that_what_is_not_done_would_take() -> None:

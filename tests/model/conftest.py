@@ -13,7 +13,7 @@ import transformers
 
 from tests.model import tiny
 from tests.model.torch import varlen_emulation
-from worker.flow.job import Job, Pairs, Partition, Record, Slice
+from worker.flow.job import Job, Pairs, Slice
 from worker.model.cross_encoder import CrossEncoder, load_model
 from worker.model.options import ModelOptions
 from worker.model.torch import choose as torch_backend
@@ -21,6 +21,7 @@ from worker.model.torch.attention_cuda import PackedAttention
 from worker.model.torch.packed_cuda import TorchPackedCuda
 from worker.model.torch.packed_encoder import PackedEncoder
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,8 +2,9 @@
 
 import pytest
 
-from worker.flow.job import ModelName, Partition
+from worker.flow.job import ModelName
 from worker.observe.metrics import Metrics
+from worker.records import Partition
 
 
 @pytest.mark.parametrize("name", ["rerank_consumer_lag_records", "rerank_consumer_lag_seconds"])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from worker.flow.job import Partition
 from worker.offsets.lag import Lag, LagMeter, Watermark
 from worker.offsets.tracker import PartitionProgress
+from worker.records import Partition
 
 P = Partition("requests", 0)
 NOTHING = PartitionProgress(None, None, None)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from worker.flow.job import Partition
 from worker.offsets.tracker import OffsetTracker, PartitionProgress, TrackedOffset
+from worker.records import Partition
 
 P0, P1 = Partition("requests", 0), Partition("requests", 1)
 

@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.conftest import from_openmetrics
 from worker.dead_letters import REASONS
-from worker.flow.job import ModelName, Partition
+from worker.flow.job import ModelName
 from worker.observe.metrics import Metrics
+from worker.records import Partition
 from worker.server.exposition import FORMS
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.conftest import Server
 from worker.exits import Exit, StopError
-from worker.flow.job import ModelName, Partition
+from worker.flow.job import ModelName
 from worker.flow.stage_threads import Heartbeat
 from worker.observe.metrics import Metrics
+from worker.records import Partition
 from worker.server import HttpServer, ServerOptions
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,11 +16,14 @@ from worker.dead_letters import REASONS, read
 from worker.delivery import AtLeastOnce, Ending
 from worker.exits import Exit, StopError
 from worker.flow.channel import Channel
-from worker.flow.job import Job, Record
 from worker.kafka_io import KafkaOptions
 from worker.observe.metrics import Metrics
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Record
 from worker.stages import Publish
+
+if TYPE_CHECKING:
+    from worker.flow.job import Job
 
 
 def test_the_publisher_goes_round_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ import pytest
 from tests.support import making
 from worker.dead_letters import REASONS, read
 from worker.events.codec import Decoder
-from worker.flow.job import Job, Record
+from worker.flow.job import Job
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Record
 from worker.scheduling.limits import BatchLimits
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from worker.flow.job import Partition
 from worker.observe.metrics import Metrics
+from worker.records import Partition
 from worker.status.history import SPAN_S, STEP_S, History
 
 

@@ -24,10 +24,11 @@ from worker.offsets.tracker import OffsetTracker
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-    from worker.flow.job import Job, Partition, Record
+    from worker.flow.job import Job
     from worker.kafka_io import PositionJump
     from worker.kafka_io.rebalance import Kind, Offsets
     from worker.offsets.lag import Watermark
+    from worker.records import Partition, Record
 
 LONG_S = 60.0
 AT_ONCE_S = EVERY_TURN_S = 1e-9

@@ -7,8 +7,9 @@ import orjson
 
 from worker.events.codec import Decoder, EventOptions, encode_result
 from worker.events.ranking import rank
-from worker.flow.job import Job, ModelName, Pairs, Partition, Record, Request
+from worker.flow.job import Job, ModelName, Pairs, Request
 from worker.offsets.tracker import OffsetTracker, TrackedOffset
+from worker.records import Partition, Record
 
 DECODER = Decoder(EventOptions())
 MODEL = ModelName("some/model", "abc123")

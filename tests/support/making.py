@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from worker.flow.job import Corrupt, Job, Pairs, Partition, Record, Request
+from worker.flow.job import Job, Pairs, Request
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Corrupt, Partition, Record
 
 PARTITION = Partition("requests", 0)
 

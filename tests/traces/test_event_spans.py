@@ -14,9 +14,9 @@ from opentelemetry.semconv._incubating.attributes import messaging_attributes
 from opentelemetry.semconv.attributes import error_attributes
 
 from tests.support import making
-from worker.delivery import Outgoing
 from worker.flow.job import Fault, Job
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Outgoing
 from worker.traces.traces import Traces
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from worker.admission.dead_letter_guard import DeadLetterGuard
     from worker.admission.in_flight_limit import InFlightLimit
     from worker.admission.key_order import PrecedenceLinks
-    from worker.flow.job import Record
     from worker.offsets.tracker import OffsetTracker
+    from worker.records import Record
 
 _HEADER_BYTES = 150  # what a header takes beside its name and value; it may have next to nothing of those
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from worker.flow.job import Job, Partition, Record
+    from worker.flow.job import Job
+    from worker.records import Partition, Record
 
 
 def by_key(record: Record) -> tuple[Partition, bytes] | None:

@@ -11,7 +11,7 @@ from worker.exits import Exit, StopError
 from worker.flow.job import Fault
 
 if TYPE_CHECKING:
-    from worker.flow.job import Record
+    from worker.records import Record
 
 OnCorruptRecord = Literal["stop", "skip-to-dlq"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from worker.flow.job import Headers
+    from worker.records import Headers
 
 SentHeaders = list[tuple[str, bytes | None]]
 

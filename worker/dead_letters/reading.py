@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.dead_letters.corrupt_records import REASON as CORRUPT
 from worker.dead_letters.headers import CONTRACT, ORIGIN, nulls, others, sent, texts_of, time_text
-from worker.flow.job import Partition
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from worker.dead_letters.headers import SentHeaders
-    from worker.flow.job import Record
+    from worker.records import Record
 
 _VALUELESS = {"tombstone", CORRUPT}
 

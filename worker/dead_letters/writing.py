@@ -12,7 +12,8 @@ from worker.events.codec import REASONS as EVENT_REASONS
 
 if TYPE_CHECKING:
     from worker.dead_letters.headers import SentHeaders
-    from worker.flow.job import Fault, Job, Keep, ModelName, Record
+    from worker.flow.job import Fault, Job, Keep, ModelName
+    from worker.records import Record
 
 # The values of the label `reason` of rerank_dead_letters_total: a bad event, and what can go wrong with a good one.
 REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "defect")

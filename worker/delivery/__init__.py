@@ -1,9 +1,10 @@
 """How outcomes leave the worker: each by itself, or in transactions together with the offsets of their events."""
 
 from worker.delivery.at_least_once import AtLeastOnce
-from worker.delivery.delivery import Delivery, Ending, Outgoing
+from worker.delivery.delivery import Delivery, Ending
 from worker.delivery.exactly_once import ExactlyOnce
 from worker.delivery.opening import open_delivery
 from worker.delivery.options import DeliveryOptions
+from worker.records import Outgoing
 
 __all__ = ["AtLeastOnce", "Delivery", "DeliveryOptions", "Ending", "ExactlyOnce", "Outgoing", "open_delivery"]

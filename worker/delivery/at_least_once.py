@@ -9,10 +9,10 @@ from worker.delivery.delivery import Ending
 from worker.scheduling.latency import LatencyWindow
 
 if TYPE_CHECKING:
-    from worker.delivery.delivery import Outgoing
     from worker.flow.channel import Channel
     from worker.flow.job import Job
     from worker.kafka_io import Producer
+    from worker.records import Outgoing
 
 
 class AtLeastOnce:

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from worker.exits import Exit, StopError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from worker.flow.job import Job
+    from worker.records import Outgoing
     from worker.scheduling.latency import LatencyWindow
-
-
-class Outgoing(NamedTuple):
-    """A record to publish."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Iterable[tuple[str, bytes | None]]
 
 
 class Ending(NamedTuple):

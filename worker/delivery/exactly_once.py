@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
-    from worker.delivery.delivery import Outgoing
     from worker.delivery.options import DeliveryOptions
     from worker.flow.channel import Channel
     from worker.flow.job import Job
     from worker.flow.stage_threads import Heartbeat
     from worker.kafka_io import TransactionalProducer
     from worker.observe.metrics import Metrics
+    from worker.records import Outgoing
 
 log = logging.getLogger(__name__)
 

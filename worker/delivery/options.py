@@ -14,7 +14,7 @@ from worker.kafka_io import IsolationLevel  # noqa: TC001 - the annotations of o
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from worker.flow.job import Record
+    from worker.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from worker.delivery import DeliveryOptions
-    from worker.flow.job import Job, Partition
+    from worker.flow.job import Job
+    from worker.records import Partition
 
 
 class Transaction:

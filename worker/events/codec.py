@@ -14,7 +14,8 @@ from worker.flow.job import Request
 
 if TYPE_CHECKING:
     from worker.events.ranking import Ranking
-    from worker.flow.job import Job, ModelName, Record
+    from worker.flow.job import Job, ModelName
+    from worker.records import Record
 
 # Why an event was refused: the values of a metric label, so the set is fixed.
 REASONS = (

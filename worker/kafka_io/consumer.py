@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
-from worker.flow.job import Corrupt, Partition, Record
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.fixes.absent_coordinator import read_without_coordinator
 from worker.kafka_io.fixes.corruption import Corruption, PollIsFullError
@@ -26,6 +25,7 @@ from worker.kafka_io.readable_since import ReadableSince
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.unpacking.refusals import RefusedValue
 from worker.kafka_io.watermarks import Watermarks
+from worker.records import Corrupt, Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ from worker.kafka_io.errors import running_trouble
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from worker.flow.job import Partition
     from worker.kafka_io.options import KafkaOptions
+    from worker.records import Partition
 
 _COMMIT_WITHIN_S = 5.0
 _READ_WITHIN_S = 20.0  # a broker that has just started loads the group first

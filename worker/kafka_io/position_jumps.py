@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from worker.flow.job import Partition
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from kafka import OffsetAndMetadata

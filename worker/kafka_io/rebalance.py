@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from kafka import AsyncConsumerRebalanceListener
 
-from worker.flow.job import Partition
+from worker.records import Partition
 
 Kind = Literal["assigned", "revoked", "lost"]
 Offsets = dict[Partition, int]

@@ -21,8 +21,8 @@ from worker.kafka_io.producer_base import ProducerBase
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from worker.flow.job import Partition
     from worker.kafka_io.options import KafkaOptions
+    from worker.records import Partition
 
 log = logging.getLogger(__name__)
 

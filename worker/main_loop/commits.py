@@ -12,10 +12,10 @@ from worker.kafka_io import CommitRefused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.flow.job import Partition
     from worker.kafka_io import Consumer, PendingCommit, Rebalance
     from worker.observe.metrics import Metrics
     from worker.offsets.tracker import OffsetTracker
+    from worker.records import Partition
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from worker.admission.in_flight import InFlight
     from worker.dead_letters.corrupt_records import OnCorruptRecord
     from worker.flow.channel import Channel
-    from worker.flow.job import Job, Partition, Record
+    from worker.flow.job import Job
     from worker.kafka_io import Consumer
     from worker.offsets.clock_skew import ClockSkew
+    from worker.records import Partition, Record
 
 
 class Intake:

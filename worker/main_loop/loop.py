@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from worker.admission.in_flight import InFlight
     from worker.delivery import Ending
     from worker.flow.channel import Channel
-    from worker.flow.job import Job, Partition
+    from worker.flow.job import Job
     from worker.flow.stage_threads import Heartbeat, StageThreads
     from worker.kafka_io import Consumer, PositionJump, Rebalance
     from worker.observe.metrics import Metrics
+    from worker.records import Partition
 
 log = logging.getLogger(__name__)
 

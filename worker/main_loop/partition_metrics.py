@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.admission.in_flight import InFlight
-    from worker.flow.job import Job, Partition
+    from worker.flow.job import Job
     from worker.kafka_io import Consumer
     from worker.observe.metrics import Metrics
     from worker.offsets.clock_skew import ClockSkew
+    from worker.records import Partition
 
 
 class PartitionGauges:

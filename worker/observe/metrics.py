@@ -12,7 +12,8 @@ from worker.observe.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from worker.flow.job import ModelName, Partition
+    from worker.flow.job import ModelName
+    from worker.records import Partition
 
     Ask = Callable[[], float]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from worker.flow.job import Partition
+    from worker.records import Partition
 
 
 class _Assignment:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from worker import __version__
 from worker.admission.key_order import Resequencer
 from worker.dead_letters import dead_letter
-from worker.delivery import Outgoing
 from worker.events.codec import encode_result
 from worker.events.ranking import displacement, rank
 from worker.exits import ENDS, Exit, StopError
@@ -17,6 +16,7 @@ from worker.flow.channel import EndOfChannelError
 from worker.flow.job import Fault, Job
 from worker.kafka_io import KafkaOptions, RecordTooLarge
 from worker.observe.metrics import PLACES
+from worker.records import Outgoing
 from worker.stages.faults import defect, where
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.events.codec import Decoder, InvalidEvent
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition, Record, Request
+from worker.records import Partition, Record
 from worker.terminal.printable import printable
 
 if TYPE_CHECKING:
     from worker.events.codec import EventOptions
+    from worker.flow.job import Request
 
 _MOST_NAMED = 20  # bad lines in the error
 

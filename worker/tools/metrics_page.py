@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.dead_letters import REASONS
-from worker.flow.job import ModelName, Partition
+from worker.flow.job import ModelName
 from worker.observe.metrics import Metrics
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from worker.flow.job import Record
     from worker.kafka_io import KafkaOptions, Producer
+    from worker.records import Record
     from worker.tools.topic_reader import TopicReader
 
 Event = dict[str, Any]

@@ -9,9 +9,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition, Record
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

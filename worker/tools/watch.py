@@ -17,7 +17,7 @@ from worker.tools.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from worker.config.settings import Settings
-    from worker.flow.job import Record
+    from worker.records import Record
 
 Format = Literal["table", "json"]
 

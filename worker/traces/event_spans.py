@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import Attributes
 
-    from worker.delivery import Outgoing
     from worker.flow.job import Fault, Job
+    from worker.records import Outgoing
 
 # The stages whose faults show in a span of their own; those of others show in the event's.
 _TOKENIZE, _SCORE = ("decode", "tokenize"), ("score",)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from worker.flow.job import Headers
+    from worker.records import Headers
 
 
 class _Texts(Getter["Headers"]):

@@ -17,8 +17,8 @@ from worker.traces.headers import context_in, with_context
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from worker.delivery import Outgoing
     from worker.flow.job import Job
+    from worker.records import Outgoing
 
 
 class Traces:

@@ -11,9 +11,9 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from tests.kafka_io.reading import Reader, turn_until
 from tests.support.damage import LENGTH_AT, overwrite, spoil, stored_batches, with_checksum
-from worker.flow.job import Partition
 from worker.kafka_io import Consumer, KafkaOptions
 from worker.kafka_io.fixes.corruption import Corruption, PollIsFullError, _Records
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Reader, turn_until
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition
 from worker.kafka_io import Consumer, KafkaOptions, TransactionalProducer, record_limits
+from worker.records import Partition
 
 pytestmark = [pytest.mark.apache, pytest.mark.broker]
 

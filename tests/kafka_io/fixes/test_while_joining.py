@@ -11,8 +11,8 @@ from kafka import KafkaAdminClient
 from kafka.coordinator.base import MemberState
 
 from tests.kafka_io.reading import Join, Reader, turn_until
-from worker.flow.job import Partition
 from worker.kafka_io import CommitRefused, KafkaOptions, TransactionalProducer, record_limits
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from worker.kafka_io.unpacking.record_batches import BoundedRecords
 from worker.kafka_io.unpacking.refusals import MOST_HEADERS, RefusedValue
 
 if TYPE_CHECKING:
-    from worker.flow.job import Refused
+    from worker.records import Refused
 
 MOST = 1024 * 1024
 SMALL, GIANT = b"small", bytes(24 * MOST)

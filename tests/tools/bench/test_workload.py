@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from worker.events.codec import Decoder, EventOptions
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 from worker.tools.bench.workload import load_workload, synthetic
 from worker.tools.demo.place import MODEL
 

@@ -9,7 +9,8 @@ from kafka import KafkaProducer
 
 from tests.support.make_events import a_ticket
 from worker.dead_letters import DeadLetter, Letter, dead_letter, read
-from worker.flow.job import Corrupt, Fault, Headers, Job, Keep, ModelName, Partition, Record
+from worker.flow.job import Fault, Job, Keep, ModelName
+from worker.records import Corrupt, Headers, Partition, Record
 
 if TYPE_CHECKING:
     from tests.integration.line import Line

@@ -14,7 +14,7 @@ from tests.tools.conftest import command, environment, rerank_worker
 from tests.tools.dead_letters.making import value_of
 from worker import dead_letters
 from worker.exits import Exit
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord

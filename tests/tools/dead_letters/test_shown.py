@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.make_events import nested
 from tests.tools.dead_letters.making import a_letter, as_record
-from worker.flow.job import Headers, Partition, Record
+from worker.records import Headers, Partition, Record
 from worker.tools.dead_letters.shown import whole, whole_json
 
 

@@ -15,10 +15,10 @@ from kafka.consumer.fetcher import ConsumerRecord, Fetcher
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
 from worker.exits import ENDS
-from worker.flow.job import Corrupt
 from worker.kafka_io.fixes.next_batch import next_readable
 from worker.kafka_io.unpacking.record_batches import BoundedRecords
 from worker.kafka_io.unpacking.refusals import RefusedValue
+from worker.records import Corrupt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

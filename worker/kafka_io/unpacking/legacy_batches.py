@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from kafka.record.default_records import DefaultRecord
 from kafka.record.legacy_records import LegacyRecordBatch
 
-from worker.flow.job import Dropped, Refused
 from worker.kafka_io.unpacking.decompress import CODECS, MOST_BLOCK_BYTES, TooLargeToUnpackError, unpacked
 from worker.kafka_io.unpacking.refusals import RefusedValue, described
+from worker.records import Dropped, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,16 +16,16 @@ from kafka.record.default_records import ControlRecord, DefaultRecord, DefaultRe
 from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.util import decode_varint
 
-from worker.flow.job import Dropped, Refused
 from worker.kafka_io.unpacking.decompress import CODECS, TooLargeToUnpackError, unpacked
 from worker.kafka_io.unpacking.legacy_batches import LegacyBatch
 from worker.kafka_io.unpacking.record_fields import content, headers_of
 from worker.kafka_io.unpacking.refusals import MOST_HEADERS, RefusedValue, described, misnamed_header, too_many_headers
+from worker.records import Dropped, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.flow.job import Headers
+    from worker.records import Headers
 
 # Of a record that is too large its key is kept, and its headers are, up to so many bytes.
 _KEPT_BYTES = 64 * 1024

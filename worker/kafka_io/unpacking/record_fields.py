@@ -8,7 +8,7 @@ from kafka.errors import CorruptRecordError
 from kafka.record.util import decode_varint
 
 if TYPE_CHECKING:
-    from worker.flow.job import Headers
+    from worker.records import Headers
 
 
 def content(buffer: bytearray, pos: int) -> tuple[bytes | None, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.flow.job import Dropped, Refused
+from worker.records import Dropped, Refused
 
 # Each header is an object of 150 bytes, and can have two in a record.
 MOST_HEADERS = 1000

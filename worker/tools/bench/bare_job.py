@@ -1,7 +1,8 @@
 """A job that no broker has sent."""
 
-from worker.flow.job import Job, Partition, Record
+from worker.flow.job import Job
 from worker.offsets.tracker import OffsetTracker
+from worker.records import Partition, Record
 
 
 def bare_job() -> Job:

@@ -15,8 +15,8 @@ from worker.tools.topic_reader import TopicReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from worker.flow.job import Record
     from worker.kafka_io import KafkaOptions
+    from worker.records import Record
 
 _FLUSH_S = 30.0
 _BATCH_BYTES = 256 * 1024

@@ -9,7 +9,7 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.flow.job import Record
+    from worker.records import Record
     from worker.tools.bench.post import Post
     from worker.tools.local.children import Child
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from worker.events.codec import Decoder, InvalidEvent
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from pathlib import Path

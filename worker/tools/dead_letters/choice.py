@@ -13,7 +13,7 @@ from worker.exits import Exit, StopError
 
 if TYPE_CHECKING:
     from worker.dead_letters import DeadLetter
-    from worker.flow.job import Record
+    from worker.records import Record
     from worker.tools.dead_letters.options import ChoiceOptions, ReplayOptions
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -21,7 +21,7 @@ from worker.tools.screen import Screen, plain, write_json
 if TYPE_CHECKING:
     from worker.config.settings import Settings
     from worker.dead_letters import DeadLetter
-    from worker.flow.job import Record
+    from worker.records import Record
     from worker.tools.dead_letters.options import ListOptions
 
 _PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")

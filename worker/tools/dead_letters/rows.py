@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from worker.dead_letters import DeadLetter
-    from worker.flow.job import Record
+    from worker.records import Record
 
 
 class Row(NamedTuple):

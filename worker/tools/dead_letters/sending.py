@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.dead_letters import DeadLetter
-    from worker.flow.job import Record
     from worker.offsets.tracker import TrackedOffset
+    from worker.records import Record
     from worker.tools.dead_letters.choice import Choice
     from worker.tools.dead_letters.options import ReplayOptions
     from worker.tools.dead_letters.outlets import Outlets

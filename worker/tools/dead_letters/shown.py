@@ -13,7 +13,7 @@ from worker.tools.dead_letters.rows import as_json, written
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.flow.job import Record
+    from worker.records import Record
 
 _WIDTH = 16  # bytes of a line in hexadecimal
 

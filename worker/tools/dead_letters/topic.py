@@ -9,15 +9,15 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError
 
 from worker.exits import Exit, StopError
-from worker.flow.job import Partition
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_offsets import for_client
+from worker.records import Partition
 from worker.tools.topic_reader import as_records, partitions_of
 
 if TYPE_CHECKING:
-    from worker.flow.job import Record
     from worker.kafka_io import KafkaOptions
+    from worker.records import Record
     from worker.tools.dead_letters.choice import Choice
 
 _SILENCE_S = 30.0  # the client would wait for a broker that is away for ever
