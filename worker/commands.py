@@ -165,8 +165,8 @@ def demo(  # noqa: PLR0913 - one for each flag
 
     Other options of the worker can be set in the environment, as RERANK_NAME.
     """
-    from worker.tools.demo.demo import DemoOptions
     from worker.tools.demo.demo import demo as run_demo
+    from worker.tools.demo.options import DemoOptions
 
     options = DemoOptions(
         bootstrap_servers=bootstrap_servers,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 
+from worker.observe.health import Health
 from worker.observe.metrics import Metrics
-from worker.server import Health, HttpServer, ServerOptions
+from worker.server import HttpServer, ServerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from worker.server import handler
 
 if TYPE_CHECKING:
     from tests.server.conftest import Client, Server
-    from worker.server import Health
+    from worker.observe.health import Health
 
 PATHS = ("/", "/status.json", "/metrics", "/livez", "/readyz")
 END = b"Host: w\r\nConnection: close\r\n\r\n"

@@ -24,7 +24,7 @@ from worker.records import Partition
 from worker.server import HttpServer, ServerOptions
 
 if TYPE_CHECKING:
-    from worker.server import Health
+    from worker.observe.health import Health
 
 
 def has_ipv6() -> bool:

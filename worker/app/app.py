@@ -19,9 +19,10 @@ from worker.delivery import Ending, open_delivery
 from worker.flow.channel import Channel
 from worker.kafka_io import Consumer, check_compaction, check_topics
 from worker.observe import logs
+from worker.observe.health import Health
 from worker.observe.metrics import Metrics
 from worker.observe.watchdog import Watchdog
-from worker.server import Health, HttpServer
+from worker.server import HttpServer
 from worker.traces import start_traces
 
 if TYPE_CHECKING:
@@ -85,7 +86,16 @@ def serve(  # noqa: PLR0913 - everything meets here
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(_open_consumer(settings))
         delivery = stack.enter_context(
-            closing(open_delivery(settings, consumer, endings, metrics, heartbeats.publisher))
+            closing(
+                open_delivery(
+                    settings.delivery,
+                    settings.kafka,
+                    consumer,
+                    endings,
+                    metrics=metrics,
+                    heartbeat=heartbeats.publisher,
+                )
+            )
         )
         pipeline = Pipeline(
             settings,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.exits import Exit
 from worker.flow.stage_threads import Heartbeat
+from worker.observe.health import Awaited
 from worker.observe.watchdog import Check
-from worker.server import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

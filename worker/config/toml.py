@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from _typeshed import DataclassInstance
+
     from worker.config.options import Option
-    from worker.config.settings import Settings
 
 
 def read_file(path: Path, known: Mapping[str, Option]) -> dict[str, Given]:
@@ -37,8 +38,8 @@ def read_file(path: Path, known: Mapping[str, Option]) -> dict[str, Given]:
     return {name: Given(value, f"{name} in {path}") for name, value in values.items()}
 
 
-def to_toml(settings: Settings) -> str:
-    """Return the settings as the TOML file that would give them; of secrets only that they are set."""
+def to_toml(settings: DataclassInstance) -> str:
+    """Return groups of options as the TOML file that would give them; of secrets only that they are set."""
     lines = []
     for group in dataclasses.fields(settings):
         lines.append(f"# {group.name}")

@@ -11,21 +11,26 @@ from worker.delivery.exactly_once import ExactlyOnce
 from worker.kafka_io import Producer, TransactionalProducer, record_limits
 
 if TYPE_CHECKING:
-    from worker.config.settings import Settings
     from worker.delivery.delivery import Delivery, Ending
+    from worker.delivery.options import DeliveryOptions
     from worker.flow.channel import Channel
     from worker.flow.stage_threads import Heartbeat
-    from worker.kafka_io import Consumer
+    from worker.kafka_io import Consumer, KafkaOptions
     from worker.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 
-def open_delivery(
-    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, heartbeat: Heartbeat
+def open_delivery(  # noqa: PLR0913 - the last two are for transactions alone
+    options: DeliveryOptions,
+    kafka: KafkaOptions,
+    consumer: Consumer,
+    endings: Channel[Ending],
+    *,
+    metrics: Metrics,
+    heartbeat: Heartbeat,
 ) -> Delivery:
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
-    options, kafka = settings.delivery, settings.kafka
     if not options.is_transactional:
         return AtLeastOnce(Producer(kafka), endings)
     name = options.transactional_id or f"{kafka.group_id}-{socket.gethostname()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from worker.delivery import DeliveryOptions
+    from worker.delivery.options import DeliveryOptions
     from worker.flow.job import Job
     from worker.records import Partition
 

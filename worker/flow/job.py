@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from worker.offsets.tracker import TrackedOffset
-    from worker.records import Record
-    from worker.traces.event_spans import EventSpans
+    from worker.records import Outgoing, Record
 
 # What a dead letter keeps of a record: all of it, all but the value, or nothing but where it came from.
 Keep = Literal["all", "key_and_headers", "nothing"]
@@ -81,6 +80,19 @@ class Fault:
     path: str | None = None
 
 
+class Trace(Protocol):
+    """The spans of an event whose trace is sampled."""
+
+    def send(self, outgoing: Outgoing) -> Any:
+        """Begin the span of sending its outcome, and return that span."""
+
+    def refuse(self) -> None:
+        """Note that the record was refused, so that another one is sent in its place."""
+
+    def end(self, job: Job, at_s: float, error: Exception | None) -> None:
+        """End the spans: the outcome is acknowledged, or failed with this error."""
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One event on its way; the stage that holds it owns it.
@@ -118,7 +130,7 @@ class Job:
     tokenized_s: float = 0.0  # when the tokenizer was through with it,
     dispatched_s: float = 0.0  # when its first pairs went to the model,
     scored_s: float = 0.0  # and when all that was to be scored was
-    trace: EventSpans | None = None  # from the sending of its outcome on, if it is sampled
+    trace: Trace | None = None  # from the sending of its outcome on, if it is sampled
 
     def expect(self, pairs: Pairs) -> None:
         """Take the pairs that are to be scored."""

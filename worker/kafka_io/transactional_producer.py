@@ -42,8 +42,8 @@ class TransactionFailed(Exception):  # noqa: N818 - the owner of the transaction
 class TransactionalProducer(ProducerBase):
     """A producer with a transactional id; an earlier one with the same id is fenced, and its transaction ended.
 
-    `limits` as for a ProducerBase. Raises StopError if it cannot be had. Its methods raise TransactionFailed, or StopError
-    where a new producer would not help. For one thread; another may `close` it.
+    `limits` as for a ProducerBase. Raises StopError if it cannot be had. Its methods raise TransactionFailed, or
+    StopError if a new producer would not help. For one thread; another may `close` it.
     """
 
     def __init__(

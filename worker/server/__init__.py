@@ -1,7 +1,6 @@
 """The HTTP server: /metrics for Prometheus, /livez and /readyz for Kubernetes, and a page for people at /."""
 
-from worker.server.health import Awaited, Health
 from worker.server.http_server import HttpServer
 from worker.server.options import ServerOptions
 
-__all__ = ["Awaited", "Health", "HttpServer", "ServerOptions"]
+__all__ = ["HttpServer", "ServerOptions"]

@@ -8,7 +8,7 @@ import logging
 import socket
 import urllib.parse
 from http import HTTPMethod, HTTPStatus
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,11 @@ from worker.server.reader import RequestReader, TooMuchSent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from worker.server.http_server import HttpServer
+    from prometheus_client import CollectorRegistry
+
+    from worker.observe.health import Health
+    from worker.server.connections import Connections
+    from worker.status import Page, Status
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,16 @@ _NEW_EACH_TIME = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosnif
 _HEAD_BYTES = 32 * 1024  # of a request line and its headers
 _BODY_BYTES = 1024 * 1024  # nobody needs one: what is read of it lets its sender see the answer
 _WITHIN_S, _LINGER_S = 10.0, 2.0
+
+
+class Serving(ThreadingHTTPServer):
+    """A server, with what its connections ask of it."""
+
+    registry: CollectorRegistry
+    health: Health
+    status: Status
+    page: Page
+    connections: Connections
 
 
 class Reply(NamedTuple):
@@ -48,7 +62,7 @@ def _said(status: HTTPStatus, text: str, **headers: str) -> Reply:
 class Handler(BaseHTTPRequestHandler):
     """One connection: requests are read within `timeout` seconds each, and written within as many."""
 
-    server: HttpServer
+    server: Serving
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.1"  # what cannot be read is answered with a status, too
     timeout = _WITHIN_S

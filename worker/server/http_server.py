@@ -5,26 +5,25 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from http.server import ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from worker.exits import Exit, StopError
 from worker.server.address import Address, addresses, has_no_ipv6, in_url, open_to_all, option_at_fault
 from worker.server.connections import Connections
-from worker.server.handler import Handler
+from worker.server.handler import Handler, Serving
 from worker.status import Status, load_page
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from worker.server.health import Health
+    from worker.observe.health import Health
     from worker.server.options import ServerOptions
 
 log = logging.getLogger(__name__)
 
 
-class HttpServer(ThreadingHTTPServer):
+class HttpServer(Serving):
     """Serves from a thread of its own until closed. Raises StopError where it cannot listen."""
 
     CONNECTIONS = 64  # each has a thread

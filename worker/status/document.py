@@ -13,7 +13,7 @@ from worker.status.readings import RECEIVED, SCORED, STARTED, Reading
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from worker.server import Health
+    from worker.observe.health import Health
 
 _BUILD = ("version", "model", "revision", "device", "dtype")  # chosen by name: a label more is not shown unseen
 

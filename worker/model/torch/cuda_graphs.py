@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,9 +20,25 @@ from worker.model.torch.work import is_sticky
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from worker.model.torch.packed_cuda import TorchPackedCuda
+    from worker.model.rows import RaggedBatch
+    from worker.model.torch.packed_batch import PackedBatch
+    from worker.model.torch.packed_encoder import PackedEncoder
 
 log = logging.getLogger(__name__)
+
+
+class GraphedBackend(Protocol):
+    """A backend on a GPU whose passes can be recorded, and which keeps the `graphs`."""
+
+    encoder: PackedEncoder
+    device: torch.device
+    graphs: Graphs | None
+
+    def lay(self, rows: RaggedBatch, chosen: np.ndarray) -> Laid:
+        """Lay the chosen rows end to end."""
+
+    def packed(self, laid: Laid) -> PackedBatch:
+        """Return what is laid, on the device."""
 
 
 class Kept(NamedTuple):
@@ -33,10 +49,10 @@ class Kept(NamedTuple):
 
 
 class Graphs:
-    """Forward passes of a few sizes, which `keep` has recorded. They share their inputs, since one runs after the other."""
+    """Forward passes of a few sizes, recorded by `keep`. They share their inputs, since one runs after the other."""
 
     def __init__(
-        self, backend: TorchPackedCuda, sizes: Sequence[Size], keep: Callable[[Callable[[], torch.Tensor]], Kept]
+        self, backend: GraphedBackend, sizes: Sequence[Size], keep: Callable[[Callable[[], torch.Tensor]], Kept]
     ) -> None:
         self._sizes = sizes
         self._device = backend.device
@@ -65,7 +81,7 @@ class Graphs:
         replay()
         return logits[: len(laid.cls_index)].clone()
 
-    def refuted(self, backend: TorchPackedCuda, vocabulary: int, positions: int, tolerance: float) -> str | None:
+    def refuted(self, backend: GraphedBackend, vocabulary: int, positions: int, tolerance: float) -> str | None:
         """Return what is wrong with a graph; None where all give the logits that the model gives without them.
 
         Pairs have at most `positions` tokens.
@@ -86,18 +102,18 @@ class Recorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool = torch.cuda.graph_pool_handle()
-        self._packed = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def __call__(self, forward: Callable[[], torch.Tensor]) -> Kept:
         """Run the pass once and record it."""
         before = torch.cuda.current_stream(self._device)
-        self._packed.wait_stream(before)
+        self._stream.wait_stream(before)
         # torch.cuda.graph does not go back to the stream of before where a recording fails; this does.
-        with torch.cuda.stream(self._packed):
+        with torch.cuda.stream(self._stream):
             forward()  # loads kernels, which a recording must not
             graph = torch.cuda.CUDAGraph()
             try:
-                with torch.cuda.graph(graph, pool=self._pool, stream=self._packed):
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                     logits = forward()
             except Exception:
                 # Some releases of torch (pytorch/pytorch#180395) leave the allocator in the middle of the recording,
@@ -105,12 +121,12 @@ class Recorder:
                 with contextlib.suppress(RuntimeError):
                     torch._C._cuda_endAllocateToPool(self._device.index, self._pool)  # noqa: SLF001
                 raise
-        before.wait_stream(self._packed)
+        before.wait_stream(self._stream)
         return Kept(graph.replay, logits)
 
 
 def keep_graphs(
-    backend: TorchPackedCuda, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
+    backend: GraphedBackend, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
 ) -> None:
     """Give the backend graphs of these sizes where they can be recorded, and are proved; else say why not."""
     began_s = time.perf_counter()
@@ -133,7 +149,7 @@ def keep_graphs(
 
 
 def _record(
-    backend: TorchPackedCuda, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
+    backend: GraphedBackend, sizes: Sequence[Size], vocabulary: int, positions: int, tolerance: float
 ) -> tuple[str | None, Graphs | None]:
     """Return what is wrong, and the graphs."""
     if not backend.encoder.any_lengths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from worker.model.rows import any_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.model.torch.packed_cuda import TorchPackedCuda
-    from worker.model.torch.padded import TorchPadded
+    from worker.model.backend import PendingBatch
+    from worker.model.rows import RaggedBatch
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,16 @@ _SHARE = 0.7
 _TRIAL_TOKENS, _TRIAL_LENGTH = 4_096, 512
 
 
-def bytes_per_token(backend: TorchPadded | TorchPackedCuda, device: torch.device, positions: int) -> float:
+class HasPassTokens(Protocol):
+    """A backend on a GPU whose forward passes take about `pass_tokens` tokens each."""
+
+    pass_tokens: int
+
+    def start(self, rows: RaggedBatch) -> PendingBatch:
+        """Begin a batch."""
+
+
+def bytes_per_token(backend: HasPassTokens, device: torch.device, positions: int) -> float:
     """Return what a token of a forward pass takes of the device's memory.
 
     It is measured with pairs of the model's longest, since padded attention takes more for those, and before there are
@@ -40,7 +49,7 @@ def bytes_per_token(backend: TorchPadded | TorchPackedCuda, device: torch.device
     return (torch.cuda.max_memory_allocated(device) - held) / rows.tokens
 
 
-def limit_tokens(backend: TorchPadded | TorchPackedCuda, device: torch.device, per_token: float) -> None:
+def limit_tokens(backend: HasPassTokens, device: torch.device, per_token: float) -> None:
     """Lower the backend's `pass_tokens` to what fits into the device's memory as it is now."""
     backend.pass_tokens = min(room(device, per_token), backend.pass_tokens)
     free, total = torch.cuda.mem_get_info(device)
@@ -53,7 +62,7 @@ def limit_tokens(backend: TorchPadded | TorchPackedCuda, device: torch.device, p
 
 
 @contextlib.contextmanager
-def smaller_after(backend: TorchPadded | TorchPackedCuda, tokens: int) -> Iterator[None]:
+def smaller_after(backend: HasPassTokens, tokens: int) -> Iterator[None]:
     """Let the passes after this one, of so many tokens, begin smaller where it runs out of memory.
 
     This one goes on in halves; those after it need not fail first.

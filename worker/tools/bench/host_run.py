@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from worker.app.app import serve
 from worker.dead_letters import REASONS
 from worker.exits import Exit, StopError
+from worker.observe.health import Health
 from worker.observe.metrics import Metrics
 from worker.scheduling.cost_model import CostModel
-from worker.server import Health
 from worker.tools.bench.cpu_time import process_seconds, thread_seconds
 
 if TYPE_CHECKING:

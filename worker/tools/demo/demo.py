@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from worker.tools.demo.options import DemoOptions
+
 _PIPED_WIDTH = 100
 _INTERRUPTED = 130  # what a shell reports after Ctrl-C
 # How long the two parts should last. What the first leaves over is in the second, which repeats the queries where the
@@ -42,19 +43,6 @@ _EASY_LOAD = 0.5
 _READABLE_PER_S = 5.0
 _STOP_WITHIN_S = 5.0
 _LOOK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
-    """What the command line says; None is for what the environment or the demo itself decides."""
-
-    bootstrap_servers: str | None = None
-    kafka_home: Path | None = None
-    model: str | None = None
-    http_port: int | None = None
-    show: int = 3
-    top: int = 8
-    keep_running: bool = False
 
 
 def demo(options: DemoOptions, environ: Mapping[str, str]) -> int:

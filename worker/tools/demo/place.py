@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from worker.kafka_io import KafkaOptions
-    from worker.tools.demo.demo import DemoOptions
+    from worker.tools.demo.options import DemoOptions
 
 MODEL = Path(__file__).parent.parent.parent / "demo" / "model-minilm-l6"
 

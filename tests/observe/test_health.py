@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.flow.stage_threads import Heartbeat
-from worker.server import Awaited
+from worker.observe.health import Awaited
 
 if TYPE_CHECKING:
-    from worker.server import Health
+    from worker.observe.health import Health
 
 
 def test_a_worker_that_was_ready_is_not_starting_any_more(health: Health) -> None:
