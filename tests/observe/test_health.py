@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from worker.flow.stage_threads import Heartbeat
-from worker.observe.health import Awaited
+from worker.observe.health import Awaited, Health
 
-if TYPE_CHECKING:
-    from worker.observe.health import Health
+
+@pytest.fixture
+def health() -> Health:
+    return Health(live_limit_s=60)
 
 
 def test_a_worker_that_was_ready_is_not_starting_any_more(health: Health) -> None:
