@@ -82,7 +82,7 @@ def _time_small(given: argparse.Namespace, shape: Shape, name: str, ways: list[s
 def _in_turns(models: dict[str, CrossEncoder], pairs: int) -> dict[str, list[float]]:
     job = bare_job()
     encoder = next(iter(models.values())).pair_encoder()
-    job.pairs = encoder.encode(WORDS[0], [" ".join(WORDS[: _LENGTH - 4])] * pairs)
+    job.scoring.pairs = encoder.encode(WORDS[0], [" ".join(WORDS[: _LENGTH - 4])] * pairs)
     took_ms: dict[str, list[float]] = {way: [] for way in models}
     for turn in range(_TURNS + 1):
         for way, model in models.items():

@@ -35,12 +35,12 @@ class Stream:
         tracked = self._tracker.track(PARTITION, self._next)
         assert tracked
         self._next += 1
-        self.guard.received(tracked)
+        self.guard.on_admitted(tracked)
         return tracked
 
     def end(self, tracked: TrackedOffset, reason: str | None, *, done: bool = True) -> None:
         self._tracker.finish(tracked, done=done)
-        self.guard.ended(tracked, reason)
+        self.guard.on_finished(tracked, reason)
 
     def run(self, *reasons: str | None) -> str | None:
         for reason in reasons:

@@ -73,29 +73,29 @@ def test_keys_and_headers_count_at_the_door() -> None:
     job = _admitted(books, Record(PARTITION, 0, 1, b"k" * 100, b"v" * 200, (("näme", b"h" * 95), ("null", None))))
     assert books.in_flight_limit.in_flight_bytes == 704  # of which the first name has five, and each header 150
     assert books.in_flight_limit.in_flight_tokens == 176
-    books.end(job, committed=False)
+    books.finish(job, committed=False)
     assert (books.in_flight_limit.in_flight_bytes, books.in_flight_limit.in_flight_tokens) == (0, 0)
 
 
 def test_the_door_learns_from_an_event_that_was_tokenized() -> None:
     books = _books()
     first = _admitted(books, record(0, value=b"x" * 1000))
-    first.pairs = pairs(500, 500)
-    books.end(first, committed=False)
+    first.scoring.pairs = pairs(500, 500)
+    books.finish(first, committed=False)
     assert _admitted(books, record(1, value=b"x" * 1000)).reserved_tokens > first.reserved_tokens
 
 
 def test_what_has_ended_may_be_committed_and_holds_nobody_back() -> None:
     books = _books()
     first = _admitted(books, record(5, key=b"k"))
-    assert not books.end(first, committed=False)
+    assert not books.finish(first, committed=False)
     assert books.tracker.committable() == {PARTITION: 6}
     assert _admitted(books, record(6, key=b"k")).after is None
 
 
 def test_what_was_committed_with_its_outcome_is_not_to_be_committed_again() -> None:
     books = _books()
-    assert not books.end(_admitted(books, record(5)), committed=True)
+    assert not books.finish(_admitted(books, record(5)), committed=True)
     assert books.tracker.committable() == {}
 
 
@@ -103,7 +103,7 @@ def test_a_dead_letter_is_judged_by_its_reason() -> None:
     books = _books(limits=DeadLetterLimits(dead_letters_in_a_row=1))
     job = _admitted(books, record(5))
     job.fault = Fault("schema", "decode", "InvalidEvent", "candidates: expected 1 to 1000, got 0")
-    books.end(job, committed=False)
+    books.finish(job, committed=False)
     assert books.guard.verdict is not None
     assert "schema (1)" in books.guard.verdict
 
@@ -112,7 +112,7 @@ def test_a_dropped_event_is_to_be_read_again_here_while_its_partition_is_ours() 
     books = _books()
     ours, gone = _admitted(books, record(5)), _admitted(books, record(6))
     ours.dropped = gone.dropped = True
-    assert books.end(ours, committed=False)
+    assert books.finish(ours, committed=False)
     books.tracker.start_revoking([PARTITION])
-    assert not books.end(gone, committed=False)
+    assert not books.finish(gone, committed=False)
     assert books.tracker.committable() == {}

@@ -13,7 +13,7 @@ def _linked(*keys: bytes | None) -> list[Job]:
     links = PrecedenceLinks(by_key)
     jobs = [making.job(1, key=key, offset=offset) for offset, key in enumerate(keys)]
     for job in jobs:
-        links.link(job)
+        links.on_admitted(job)
     return jobs
 
 
@@ -32,7 +32,7 @@ def _in_one_epoch(*keys: bytes | None, links: PrecedenceLinks | None = None) -> 
     tracker.assign([making.PARTITION])
     jobs = [making.job(1, key=key, offset=offset, tracker=tracker) for offset, key in enumerate(keys)]
     for job in jobs:
-        links.link(job)
+        links.on_admitted(job)
     return jobs
 
 
@@ -89,14 +89,14 @@ def test_other_keys_and_events_without_a_key_do_not_wait() -> None:
 def test_an_event_that_has_ended_is_nobodys_predecessor() -> None:
     links = PrecedenceLinks(by_key)
     first, second, none = (making.job(1, key=key) for key in (b"k", b"k", None))
-    links.link(first)
-    links.forget(first)
-    links.forget(none)
-    links.link(second)
+    links.on_admitted(first)
+    links.on_finished(first)
+    links.on_finished(none)
+    links.on_admitted(second)
     assert second.after is None
-    links.forget(first)  # an earlier event's end does not forget a later one
+    links.on_finished(first)  # an earlier event's end does not forget a later one
     third = making.job(1, key=b"k")
-    links.link(third)
+    links.on_admitted(third)
     assert third.after is second
 
 

@@ -18,7 +18,7 @@ def test_latency_and_deadline_are_those_of_the_acknowledgement_not_of_the_turn_t
     met, missed = line.take(record(0), record(1))
     for job, late_s in ((met, -0.25), (missed, 0.25)):
         job.created_s -= 100.0  # the deadlines of both are long over when the loop sees the endings
-        job.scored_s = job.created_s + 1.0
+        job.timeline.scored_s = job.created_s + 1.0
         job.deadline_s = job.created_s + 2.0
         job.request, job.outcome = request(1), ("reranked", "complete")
         line.endings.put(Ending(job, job.deadline_s + late_s))
@@ -33,7 +33,7 @@ def test_latency_and_deadline_are_those_of_the_acknowledgement_not_of_the_turn_t
 def test_publishing_an_event_that_was_not_scored_begins_when_the_tokenizer_is_through_with_it() -> None:
     line = bench()
     (job,) = line.take(record(0))
-    job.request, job.outcome, job.tokenized_s = request(1), ("passthrough", "no_time"), 5.0
+    job.request, job.outcome, job.timeline.tokenized_s = request(1), ("passthrough", "no_time"), 5.0
     line.endings.put(Ending(job, 7.0))
     line.turn()
     assert line.metric("stage_duration_seconds_sum", stage="publish") == 2.0
@@ -44,15 +44,15 @@ def test_candidates_are_counted_when_their_list_is_published_and_as_scored_if_th
     whole, part, unread = line.take(record(0), record(1), record(2))
     for job in (whole, part):
         job.request = request(4)
-        job.expect(pairs(5, 5, 5))
-        assert job.pairs is not None
-        assert job.logits is not None
+        job.scoring.expect(pairs(5, 5, 5))
+        assert job.scoring.pairs is not None
+        assert job.scoring.logits is not None
         # The second candidate has the text of the first, the fourth one was remembered.
-        job.pairs = dataclasses.replace(job.pairs, places=np.array([0, 0, 1, -1]))
-        job.known = np.array([np.nan, np.nan, np.nan, 0.5], dtype=np.float32)
-        job.logits[0] = 1.5
-    assert whole.logits is not None
-    whole.logits[1] = -0.5
+        job.scoring.pairs = dataclasses.replace(job.scoring.pairs, places=np.array([0, 0, 1, -1]))
+        job.scoring.known = np.array([np.nan, np.nan, np.nan, 0.5], dtype=np.float32)
+        job.scoring.logits[0] = 1.5
+    assert whole.scoring.logits is not None
+    whole.scoring.logits[1] = -0.5
     whole.outcome, part.outcome = ("reranked", "complete"), ("partial", "no_time")
     unread.request, unread.outcome = request(10), ("passthrough", "no_time")  # too late to be tokenized
     line.end(whole, part, unread)

@@ -16,7 +16,7 @@ def test_the_backlog_is_the_device_time_that_what_is_not_done_would_take() -> No
     line = bench()
     line.loop._gauges.EVERY_S = 0
     (first,) = line.take(record(0))
-    first.pairs, first.limit, first.device_s = pairs(3, 3), 2, 0.25
+    first.scoring.pairs, first.scoring.limit, first.timeline.device_s = pairs(3, 3), 2, 0.25
     line.end(first)
     line.consumer.places_known = {PARTITION: Watermark(position=1, end=5, at_s=time.monotonic())}
     line.turn()

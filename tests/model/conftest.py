@@ -13,7 +13,7 @@ import transformers
 
 from tests.model import tiny
 from tests.model.torch import varlen_emulation
-from worker.flow.job import Job, Pairs, Slice
+from worker.flow.job import Job, Pairs, Scoring, Slice
 from worker.model.cross_encoder import CrossEncoder, load_model
 from worker.model.options import ModelOptions
 from worker.model.torch import choose as torch_backend
@@ -106,7 +106,7 @@ def job(pairs: Pairs) -> Job:
     tracked = tracker.track(partition, 0)
     assert tracked is not None
     record = Record(partition, 0, 0, None, b"")
-    return Job(record=record, tracked=tracked, received_s=0.0, created_s=0.0, pairs=pairs)
+    return Job(record=record, tracked=tracked, received_s=0.0, created_s=0.0, scoring=Scoring(pairs))
 
 
 def score(model: CrossEncoder, query: str, products: list[str]) -> np.ndarray:

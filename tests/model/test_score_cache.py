@@ -25,19 +25,19 @@ def _job(*contents: int, split: int = 1) -> Job:
     job = making.job(1)
     n = len(contents)
     pairs = Pairs(np.array(contents, np.int32), np.arange(n + 1), np.full(n, split, np.int32))
-    job.expect(without_repeats(pairs))
+    job.scoring.expect(without_repeats(pairs))
     return job
 
 
 def _score(cache: ScoreCache, job: Job) -> list[int]:
     """Score what the cache does not know, each pair by its token; return the tokens that were scored."""
     cache.look_up(job)
-    assert job.pairs is not None
-    assert job.logits is not None
-    assert job.keys is not None
-    job.logits[:] = job.pairs.ids.astype(np.float32) / np.float32(10)
-    cache.remember(job.keys, job.logits)
-    return [int(token) for token in job.pairs.ids]
+    assert job.scoring.pairs is not None
+    assert job.scoring.logits is not None
+    assert job.scoring.keys is not None
+    job.scoring.logits[:] = job.scoring.pairs.ids.astype(np.float32) / np.float32(10)
+    cache.remember(job.scoring.keys, job.scoring.logits)
+    return [int(token) for token in job.scoring.pairs.ids]
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=12), max_size=12), st.integers(0, 12))
@@ -68,8 +68,8 @@ def test_another_model_or_another_split_is_another_pair() -> None:
     cache.look_up(job)
     _cache().look_up(other)
     ScoreCache(ENTRY_BYTES, ModelName("m", "2")).look_up(later := _job(1))
-    assert job.keys == []
-    assert other.keys != later.keys
+    assert job.scoring.keys == []
+    assert other.scoring.keys != later.scoring.keys
 
 
 def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
@@ -85,8 +85,8 @@ def test_a_pair_that_could_not_be_scored_is_not_remembered() -> None:
     cache = _cache()
     job = _job(1, 2)
     cache.look_up(job)
-    assert job.keys is not None
-    cache.remember(job.keys, np.array([np.nan, 0.5], np.float32))
+    assert job.scoring.keys is not None
+    cache.remember(job.scoring.keys, np.array([np.nan, 0.5], np.float32))
     assert len(cache) == 1
     assert _score(cache, _job(1, 2)) == [1]
 

@@ -94,10 +94,10 @@ def measure(case: Case, load: float, on_overload: OnOverload, seed: int = 1) -> 
     return Figures(
         lists=len(jobs),
         in_budget=len(good) / len(jobs),
-        whole=sum(not job.shed for job in good) / len(jobs),
-        goodput=sum(job.limit for job in good) / _span_s(jobs, ends) / case.capacity,
+        whole=sum(not job.scoring.shed for job in good) / len(jobs),
+        goodput=sum(job.scoring.limit for job in good) / _span_s(jobs, ends) / case.capacity,
         pairs_in_batch=float(np.mean(ends.batch_pairs)),
-        whole_in_time=sum(not job.shed for job in good),
+        whole_in_time=sum(not job.scoring.shed for job in good),
     )
 
 
@@ -112,7 +112,7 @@ def most_whole(case: Case, load: float, seed: int = 1) -> tuple[int, float]:
     takes the smallest ones that fit into this time, in any order. No schedule has more lists in time.
     """
     jobs = case.traffic(load, seed)
-    sizes = np.sort([len(job.pairs) for job in jobs if job.pairs])
+    sizes = np.sort([len(job.scoring.pairs) for job in jobs if job.scoring.pairs])
     span_s = max(job.deadline_s for job in jobs) - jobs[0].created_s
     fitting = np.cumsum(sizes) <= case.capacity * span_s
     arrivals_s = jobs[-1].created_s - jobs[0].created_s

@@ -62,7 +62,7 @@ def measure(policy: OnOverload, longest_s: float, *, waiting: int = WAITING, bat
         decisions_ms.append((time.thread_time() - began_s) * 1e3)
         ended += before - len(scheduler)
         for job, start, stop in dispatch.batch:
-            job.unscored -= stop - start
+            job.scoring.unscored -= stop - start
         now_s += _takes_s(dispatch.load)
         while len(scheduler) < waiting and (new := next(fresh, None)) is not None:
             _add(scheduler, new, now_s + longest_s * chance.random())

@@ -17,8 +17,8 @@ SECOND_A_TOKEN = Terms(0.0, 1.0, 0.0)
 
 def _queued(*lengths: int) -> QueuedJob:
     job = making.job(*lengths)
-    assert job.pairs is not None
-    tokens = job.pairs.offsets.astype(float)
+    assert job.scoring.pairs is not None
+    tokens = job.scoring.pairs.offsets.astype(float)
     return QueuedJob(job, math.inf, math.inf, 0, tokens, tokens, least=1)
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def _put(queue: DeadlineQueue, job: Job, due_s: float, priority: float = 0) -> None:
-    assert job.pairs is not None
-    tokens = job.pairs.offsets.astype(float)
+    assert job.scoring.pairs is not None
+    tokens = job.scoring.pairs.offsets.astype(float)
     effective_s, priority = min(due_s, job.inherited_deadline_s), max(priority, job.inherited_priority)
     queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, tokens**2, least=1))
     queue.inherit_deadline(job, effective_s, priority)

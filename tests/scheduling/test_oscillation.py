@@ -49,7 +49,9 @@ def _shares(jobs: list[Job], device: Device, from_s: float, to_s: float) -> tupl
     """Return the shares of candidates scored and of lists in budget, of lists that were made within these times."""
     ends = run(jobs, device, PARTIAL)
     chosen = [job for job in jobs if from_s <= job.created_s < to_s]
-    scored = sum(job.limit for job in chosen) / sum(len(job.pairs) for job in chosen if job.pairs)
+    scored = sum(job.scoring.limit for job in chosen) / sum(
+        len(job.scoring.pairs) for job in chosen if job.scoring.pairs
+    )
     return scored, sum(ends.finished_s[job] <= job.deadline_s for job in chosen) / len(chosen)
 
 
@@ -82,7 +84,7 @@ def test_one_list_of_a_thousand_candidates_does_not_stop_the_small_ones() -> Non
     scored, in_budget = _shares(jobs, DEVICE, 2.0, 4.0)
     assert scored >= 0.97
     assert in_budget >= 0.99
-    assert large.shed is None
+    assert large.scoring.shed is None
 
 
 @pytest.mark.parametrize("load", [0.8, 2.0])

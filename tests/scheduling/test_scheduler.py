@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def _dispatch(batch: list[tuple[Job, int, int]], reason: str, passed: list[Job]) -> Dispatch:
     load = Load(0, 0)
     for job, start, stop in batch:
-        assert job.pairs is not None
-        lengths = np.diff(job.pairs.offsets[start : stop + 1])
+        assert job.scoring.pairs is not None
+        lengths = np.diff(job.scoring.pairs.offsets[start : stop + 1])
         load = Load(load.tokens + int(lengths.sum()), load.squares + int((lengths**2).sum()))
     return Dispatch([Slice(*each) for each in batch], reason, passed, load)
 
@@ -150,9 +150,9 @@ def test_partial_scores_as_many_of_the_first_candidates_as_fit() -> None:
     job = making.job(10, 10, 10, 10, deadline_s=25)
     scheduler = scheduler_of(job, on_overload="partial")
     assert scheduler.next_batch(0) == _dispatch([(job, 0, 2)], "deadline", [])
-    job.unscored -= 2
+    job.scoring.unscored -= 2
     assert scheduler.next_batch(20).passed == [job]
-    assert (job.limit, job.unscored, job.shed) == (2, 0, "no_time")
+    assert (job.scoring.limit, job.scoring.unscored, job.scoring.shed) == (2, 0, "no_time")
 
 
 def test_what_was_cut_goes_on_where_time_is_left_after_all() -> None:
@@ -160,26 +160,26 @@ def test_what_was_cut_goes_on_where_time_is_left_after_all() -> None:
     scheduler = scheduler_of(job, on_overload="partial")
     assert scheduler.next_batch(0).batch == [(job, 0, 2)]
     assert scheduler.next_batch(4).batch == [(job, 2, 4)]  # the device was five times as fast
-    assert job.shed is None
+    assert job.scoring.shed is None
 
 
 def test_an_event_of_which_not_one_candidate_fits_passes_through_and_the_next_one_is_scored() -> None:
     hopeless, fine = making.job(10, 10, deadline_s=5), making.job(10, deadline_s=10.1)
     assert scheduler_of(hopeless, fine).next_batch(0) == _dispatch([(fine, 0, 1)], "drained", [hopeless])
-    assert (hopeless.limit, hopeless.unscored, hopeless.shed) == (0, 0, "no_time")
+    assert (hopeless.scoring.limit, hopeless.scoring.unscored, hopeless.scoring.shed) == (0, 0, "no_time")
 
 
 def test_passthrough_scores_all_of_an_event_or_nothing() -> None:
     job, fine = making.job(10, 10, 10, deadline_s=25), making.job(10, deadline_s=99)
     scheduler = scheduler_of(job, fine, on_overload="passthrough")
     assert scheduler.next_batch(0) == _dispatch([(fine, 0, 1)], "drained", [job])
-    assert (job.limit, job.unscored) == (0, 0)
+    assert (job.scoring.limit, job.scoring.unscored) == (0, 0)
 
 
 def test_score_scores_all_of_an_event_however_late_and_lets_others_share_its_batch() -> None:
     late, other = making.job(10, 10, deadline_s=5), making.job(10, deadline_s=100)
     assert scheduler_of(late, other, on_overload="score").next_batch(0).batch == [(late, 0, 2), (other, 0, 1)]
-    assert (late.limit, late.shed) == (2, None)
+    assert (late.scoring.limit, late.scoring.shed) == (2, None)
 
 
 def test_an_event_that_was_begun_and_runs_out_of_time_keeps_what_it_has() -> None:
@@ -188,7 +188,11 @@ def test_an_event_that_was_begun_and_runs_out_of_time_keeps_what_it_has() -> Non
     assert scheduler.next_batch(0) == _dispatch([(job, 0, 2)], "full", [])
     # The batch took longer than it should have: 5 s are left, for 20 s of work.
     assert scheduler.next_batch(40).passed == [job]
-    assert (job.limit, job.unscored, job.shed) == (2, 2, "no_time")  # the two are still on the device
+    assert (job.scoring.limit, job.scoring.unscored, job.scoring.shed) == (
+        2,
+        2,
+        "no_time",
+    )  # the two are still on the device
 
 
 def test_what_waits_behind_a_higher_priority_is_degraded_when_it_cannot_be_met_any_more() -> None:
@@ -238,9 +242,9 @@ def test_in_overload_every_list_is_cut_to_the_same_share() -> None:
     while len(scheduler):
         dispatch = scheduler.next_batch(now_s)
         for job, start, stop in dispatch.batch:
-            job.unscored -= stop - start
+            job.scoring.unscored -= stop - start
         now_s += dispatch.load.tokens if dispatch.batch else 0
-    assert {job.limit for job in jobs} == {10}
+    assert {job.scoring.limit for job in jobs} == {10}
     assert now_s <= 1000
 
 
@@ -290,7 +294,7 @@ def test_the_newest_goes_first_where_that_is_asked_for_and_nothing_is_degraded()
 
 def test_a_list_of_which_a_part_was_not_tokenized_has_the_share_of_all_its_candidates() -> None:
     whole, part = making.job(*[10] * 20, deadline_s=200), making.job(*[10] * 12, deadline_s=200, offset=1)
-    part.leave_out(8)
+    part.scoring.leave_out(8)
     assert [stop for *_, stop in scheduler_of(whole, part).next_batch(0).batch] == [10, 10]
 
 
@@ -331,8 +335,8 @@ def test_one_pair_that_is_likely_and_not_sure_to_be_late_is_scored_only_where_la
 def test_top_k_counts_candidates_of_which_several_may_have_one_pair() -> None:
     asking, other = (making.job(*[10] * 10, deadline_s=100, offset=number) for number in range(2))
     assert asking.request is not None
-    assert asking.pairs is not None
+    assert asking.scoring.pairs is not None
     asking.request = replace(asking.request, top_k=8)
-    asking.pairs = replace(asking.pairs, places=np.array([0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+    asking.scoring.pairs = replace(asking.scoring.pairs, places=np.array([0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
     batch = {job: stop for job, _, stop in scheduler_of(asking, other).next_batch(0).batch}
     assert [batch[asking], batch[other]] == [5, 5]

@@ -35,13 +35,13 @@ def test_every_event_ends_once_and_a_batch_keeps_its_bounds(
         assert not (batch and probe), "a probe is for a device that would stand idle"
         tokens = 0
         for job, start, stop in batch:
-            assert taken[job] == start < stop <= job.limit
+            assert taken[job] == start < stop <= job.scoring.limit
             assert job not in ended
             taken[job] = stop
-            job.unscored -= stop - start
-            assert job.pairs is not None
-            tokens += int(job.pairs.offsets[stop] - job.pairs.offsets[start])
-            if stop == job.limit:
+            job.scoring.unscored -= stop - start
+            assert job.scoring.pairs is not None
+            tokens += int(job.scoring.pairs.offsets[stop] - job.scoring.pairs.offsets[start])
+            if stop == job.scoring.limit:
                 ended.add(job)
         assert tokens == (0 if probe else load.tokens)
         assert tokens <= budget or sum(stop - start for _, start, stop in batch) == 1
@@ -50,16 +50,16 @@ def test_every_event_ends_once_and_a_batch_keeps_its_bounds(
             assert now_s + tokens <= min(job.deadline_s for job, _, _ in batch) + 1e-6
         for job in passed:
             assert job not in ended
-            assert job.limit == taken[job] < (len(job.pairs) if job.pairs else math.inf)
+            assert job.scoring.limit == taken[job] < (len(job.scoring.pairs) if job.scoring.pairs else math.inf)
             ended.add(job)
         now_s += tokens * slowness
     assert ended == set(jobs)
     for job in jobs:
-        assert job.unscored == 0
-        assert job.pairs is not None
-        assert (job.limit == len(job.pairs)) == (job.shed is None)
+        assert job.scoring.unscored == 0
+        assert job.scoring.pairs is not None
+        assert (job.scoring.limit == len(job.scoring.pairs)) == (job.scoring.shed is None)
         if policy == "score":
-            assert job.shed is None
+            assert job.scoring.shed is None
 
 
 @given(Events, st.sampled_from(["partial", "passthrough"]))
@@ -70,8 +70,8 @@ def test_nothing_is_degraded_that_could_be_met_in_the_order_of_the_deadlines(
     jobs = [making.job(*lengths, deadline_s=due + 0.5, priority=priority) for lengths, due, priority in events]
     work, met = 0, []
     for job in sorted(jobs, key=lambda job: job.deadline_s):
-        assert job.pairs is not None
-        tokens = int(job.pairs.offsets[-1])
+        assert job.scoring.pairs is not None
+        tokens = int(job.scoring.pairs.offsets[-1])
         if tokens <= job.deadline_s:  # what could not be met alone takes no time where it passes through
             work += tokens
             met.append(work <= job.deadline_s)
@@ -82,11 +82,11 @@ def test_nothing_is_degraded_that_could_be_met_in_the_order_of_the_deadlines(
     while len(scheduler):
         dispatch = scheduler.next_batch(now_s)
         for job, start, stop in dispatch.batch:
-            job.unscored -= stop - start
+            job.scoring.unscored -= stop - start
         if dispatch.batch:
             now_s += dispatch.load.tokens
         for job, *_ in dispatch.batch:
             assert now_s <= job.deadline_s + 1e-6
     for job in jobs:
-        assert job.pairs is not None
-        assert (job.shed is None) == (job.pairs.offsets[-1] <= job.deadline_s)
+        assert job.scoring.pairs is not None
+        assert (job.scoring.shed is None) == (job.scoring.pairs.offsets[-1] <= job.deadline_s)

@@ -182,8 +182,8 @@ def publish(
     model: Any = Model()
     inbox: Channel[Job] = Channel()
     for job in jobs:
-        if job.logits is not None and not job.shed:
-            job.logits[np.isnan(job.logits)] = 1.0
+        if job.scoring.logits is not None and not job.scoring.shed:
+            job.scoring.logits[np.isnan(job.scoring.logits)] = 1.0
         inbox.put(job)
     inbox.close()
     delivery = AtLeastOnce(producer, endings)

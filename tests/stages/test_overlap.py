@@ -72,7 +72,11 @@ class Device:
     def launch(self, batch: list[Slice]) -> PendingScores:
         self.queued_s.append(max(0.0, self.free_s - self.now_s))
         self.now_s += self._slow.get(self.batches, self._prepare_s)
-        tokens = sum(int(job.pairs.offsets[stop] - job.pairs.offsets[start]) for job, start, stop in batch if job.pairs)
+        tokens = sum(
+            int(job.scoring.pairs.offsets[stop] - job.scoring.pairs.offsets[start])
+            for job, start, stop in batch
+            if job.scoring.pairs
+        )
         took_s = PER_TOKEN_S * tokens * self._slowness(self.batches) * self._chance.lognormal(0, 0.05)
         self.batches += 1
         self.busy_s += took_s

@@ -130,9 +130,9 @@ def test_nothing_is_published_of_a_partition_that_is_gone() -> None:
 
 def test_drift_is_watched_in_lists_that_were_scored_as_a_whole_alone() -> None:
     metrics, whole, part = Metrics(REASONS), making.job(1, 1, 1), making.job(1, 1, offset=1)
-    whole.logits = np.array([0.0, 5.0, -3.0], np.float32)
-    part.logits = np.array([7.0, np.nan], np.float32)
-    part.shed_to(1, "no_time")
+    whole.scoring.logits = np.array([0.0, 5.0, -3.0], np.float32)
+    part.scoring.logits = np.array([7.0, np.nan], np.float32)
+    part.scoring.shed_to(1, "no_time")
     publish(Broker({"rerank-results": 10_000}), whole, part, metrics=metrics)
 
     def value(name: str, **labels: str) -> float | None:

@@ -30,16 +30,16 @@ def test_one_event_that_cannot_be_scored_does_not_spoil_those_that_share_its_bat
     jobs = [making.job(1, 1, offset=offset) for offset in range(3)]
     assert score(Model(failing_slice=1), *jobs) == jobs
     assert [job.fault and job.fault.reason for job in jobs] == [None, "model", None]
-    assert jobs[0].logits is not None
-    assert not np.isnan(jobs[0].logits).any()
+    assert jobs[0].scoring.logits is not None
+    assert not np.isnan(jobs[0].scoring.logits).any()
 
 
 def test_an_event_in_several_batches_is_handed_on_once_when_it_is_complete() -> None:
     job = making.job(*[10] * 7)
     assert score(Model(), job, batch_tokens=20) == [job]
-    assert job.unscored == 0
-    assert job.logits is not None
-    assert job.logits.tolist() == [1.0] * 7
+    assert job.scoring.unscored == 0
+    assert job.scoring.logits is not None
+    assert job.scoring.logits.tolist() == [1.0] * 7
 
 
 def test_an_event_whose_scores_are_all_remembered_goes_past_the_scorer() -> None:
@@ -60,7 +60,7 @@ def test_events_of_a_partition_that_is_given_up_are_not_scored() -> None:
     tracker.start_revoking([making.PARTITION])
     assert score(Model(), stale) == [stale]
     assert stale.dropped
-    assert stale.unscored == 1
+    assert stale.scoring.unscored == 1
 
 
 @pytest.mark.parametrize("overlaps", [False, True])
@@ -69,10 +69,10 @@ def test_an_event_whose_time_is_over_goes_on_as_it_came(*, overlaps: bool) -> No
     model.overlaps = overlaps
     late, fine = making.job(1, 1, deadline_s=0.0), making.job(1, deadline_s=math.inf, offset=1)
     assert score(model, late, fine, on_overload="partial") == [late, fine]
-    assert (late.limit, late.shed, late.unscored) == (0, "no_time", 0)
-    assert late.logits is not None
-    assert np.isnan(late.logits).all()
-    assert (fine.limit, fine.shed) == (1, None)
+    assert (late.scoring.limit, late.scoring.shed, late.scoring.unscored) == (0, "no_time", 0)
+    assert late.scoring.logits is not None
+    assert np.isnan(late.scoring.logits).all()
+    assert (fine.scoring.limit, fine.scoring.shed) == (1, None)
 
 
 def test_the_next_batch_is_launched_before_the_one_on_the_device_is_waited_for() -> None:

@@ -94,7 +94,7 @@ def test_an_event_whose_time_was_over_before_it_was_tokenized_is_not_tokenized(p
     late = raw(an_event("broken"))  # which the tokenizer would fail on
     late.created_s = -1e6
     assert tokenize(late, limits=BatchLimits(on_overload=policy)) == ([], [late])
-    assert (late.fault, late.shed) == (None, "no_time")
+    assert (late.fault, late.scoring.shed) == (None, "no_time")
     broker = Broker({"rerank-results": 10_000})
     publish(broker, late)
     result = json.loads(broker.sent[0][2] or b"")

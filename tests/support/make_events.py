@@ -50,7 +50,7 @@ def encode(request: Request, logits: list[float], truncated: int | None = None, 
     )
     if truncated is not None:
         empty = np.zeros(0, dtype=np.int32)
-        job.pairs = Pairs(ids=empty, offsets=np.zeros(1, dtype=np.int64), splits=empty, truncated=truncated)
+        job.scoring.pairs = Pairs(ids=empty, offsets=np.zeros(1, dtype=np.int64), splits=empty, truncated=truncated)
     ranking = rank(np.array(logits, dtype=np.float32), "sigmoid")
     arguments: dict[str, Any] = {"model": MODEL, "timing_ms": {"total": 3.0}, "deadline_met": True, **more}
     return encode_result(job, ranking, **arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from worker.flow.job import Job, Pairs, Request
+from worker.flow.job import Job, Pairs, Request, Scoring
 from worker.offsets.tracker import OffsetTracker
 from worker.records import Corrupt, Partition, Record
 
@@ -47,6 +47,8 @@ def job(
     tracked = tracker.track(PARTITION, offset)
     assert tracked is not None
     names = [f"c{number}" for number in range(len(lengths))]
+    scoring = Scoring()
+    scoring.expect(pairs(*lengths))
     return Job(
         record(offset, key=key),
         tracked,
@@ -54,8 +56,5 @@ def job(
         created_s=0.0,
         deadline_s=deadline_s,
         request=Request("r", "query", names, names, priority=priority),
-        pairs=pairs(*lengths),
-        logits=np.full(len(lengths), np.nan, dtype=np.float32),
-        unscored=len(lengths),
-        limit=len(lengths),
+        scoring=scoring,
     )

@@ -46,17 +46,17 @@ class Ends:
 
     def share(self, *, whole: bool = False) -> float:
         """Return the share of events that ended in their budget, of those scored as a whole where asked for."""
-        good = [job for job in self.jobs if self.finished_s[job] <= job.deadline_s and not (whole and job.shed)]
+        good = [job for job in self.jobs if self.finished_s[job] <= job.deadline_s and not (whole and job.scoring.shed)]
         return len(good) / len(self.jobs)
 
     def whole_after(self, now_s: float) -> float:
         """Return the share of the events made after `now_s` that were scored as a whole in their budget."""
         chosen = [job for job in self.jobs if job.created_s >= now_s]
-        return sum(self.finished_s[job] <= job.deadline_s and not job.shed for job in chosen) / len(chosen)
+        return sum(self.finished_s[job] <= job.deadline_s and not job.scoring.shed for job in chosen) / len(chosen)
 
     def share_of(self, priority: int) -> float:
         chosen = [job for job in self.jobs if job.request and job.request.priority == priority]
-        return sum(self.finished_s[job] <= job.deadline_s and not job.shed for job in chosen) / len(chosen)
+        return sum(self.finished_s[job] <= job.deadline_s and not job.scoring.shed for job in chosen) / len(chosen)
 
 
 def traffic(
@@ -102,7 +102,7 @@ def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1, 
             arrived += 1
         dispatch = scheduler.next_batch(now_s)
         for job in dispatch.passed:
-            if job.unscored == 0:
+            if job.scoring.unscored == 0:
                 _end(ends, job, now_s)
         if not dispatch.batch and dispatch.probe is None:
             if arrived < len(jobs):
@@ -116,9 +116,9 @@ def run(jobs: list[Job], device: Device, limits: BatchLimits, *, seed: int = 1, 
         if dispatch.batch:
             ends.batch_pairs.append(sum(stop - start for _, start, stop in dispatch.batch))
         for job, start, stop in dispatch.batch:
-            assert start < stop <= job.limit
-            job.unscored -= stop - start
-            if job.unscored == 0:
+            assert start < stop <= job.scoring.limit
+            job.scoring.unscored -= stop - start
+            if job.scoring.unscored == 0:
                 _end(ends, job, now_s)
     return ends
 
@@ -129,5 +129,5 @@ def _end(ends: Ends, job: Job, now_s: float) -> None:
 
 
 def _load(batch: list[Slice]) -> Load:
-    lengths = [np.diff(job.pairs.offsets[start : stop + 1]) for job, start, stop in batch if job.pairs]
+    lengths = [np.diff(job.scoring.pairs.offsets[start : stop + 1]) for job, start, stop in batch if job.scoring.pairs]
     return Load(int(sum(each.sum() for each in lengths)), int(sum((each**2).sum() for each in lengths)))

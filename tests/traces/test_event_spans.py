@@ -28,8 +28,8 @@ RESULT = Outgoing("results", b"k", b"{}", [("x", None)])
 def _job(key: bytes | None = b"k") -> Job:
     job = making.job(3, 2, key=key)
     job.received_s = now_s = time.monotonic() - 10
-    job.spent_s["waiting"] = 1.0
-    job.tokenized_s, job.dispatched_s, job.scored_s = now_s + 2, now_s + 4, now_s + 8
+    job.timeline.spent_s["waiting"] = 1.0
+    job.timeline.tokenized_s, job.timeline.dispatched_s, job.timeline.scored_s = now_s + 2, now_s + 4, now_s + 8
     job.outcome = ("reranked", "complete")
     return job
 
@@ -95,7 +95,7 @@ def test_a_result_that_cannot_be_published_is_an_error_of_its_sending_and_of_the
 
 def test_an_event_that_was_given_up_in_the_queue_waited_for_its_batch_and_was_not_scored() -> None:
     job = _job()
-    job.dispatched_s = 0.0
+    job.timeline.dispatched_s = 0.0
     spans = _spans(job)
     assert round(_took_s(spans["schedule"]), 3) == 6.0
     assert "score" not in spans

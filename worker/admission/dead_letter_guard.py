@@ -49,11 +49,11 @@ class DeadLetterGuard:
         self._row: deque[str] = deque(maxlen=limits.dead_letters_in_a_row)
         self.verdict: str | None = None  # which limit was passed, and by what; the first one stays
 
-    def received(self, tracked: TrackedOffset) -> None:
+    def on_admitted(self, tracked: TrackedOffset) -> None:
         """Note an event that came in."""
         self._received.append(tracked)
 
-    def ended(self, tracked: TrackedOffset, reason: str | None) -> None:
+    def on_finished(self, tracked: TrackedOffset, reason: str | None) -> None:
         """Note how it ended: with the reason of its dead letter, or with a result. A dropped one ends without `done`.
 
         To be called once for each event that was received, after its tracked offset was finished.

@@ -44,22 +44,22 @@ class InFlight:
             return None
         job = Job(record, tracked, received_s=now_s, created_s=created_s)
         job.reserved_tokens = self.in_flight_limit.reserve(_size_bytes(record))
-        self.guard.received(tracked)
-        self.links.link(job)
+        self.guard.on_admitted(tracked)
+        self.links.on_admitted(job)
         return job
 
-    def end(self, job: Job, *, committed: bool) -> bool:
+    def finish(self, job: Job, *, committed: bool) -> bool:
         """Let an event out; return whether it is to be read again here.
 
         That is so where its transaction was given up, and its partition is still this worker's. `committed` says that
         its offset was committed together with its outcome.
         """
         self.tracker.finish(job.tracked, done=not job.dropped, committed=committed)
-        self.guard.ended(job.tracked, job.fault.reason if job.fault else None)
+        self.guard.on_finished(job.tracked, job.fault.reason if job.fault else None)
         self.in_flight_limit.release(
-            job.reserved_tokens, _size_bytes(job.record), len(job.pairs.ids) if job.pairs else 0
+            job.reserved_tokens, _size_bytes(job.record), len(job.scoring.pairs.ids) if job.scoring.pairs else 0
         )
-        self.links.forget(job)
+        self.links.on_finished(job)
         return job.dropped and job.tracked.wanted
 
 

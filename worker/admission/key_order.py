@@ -32,14 +32,14 @@ class PrecedenceLinks:
         self._ordering_key = ordering_key
         self._last: dict[Hashable, Job] = {}
 
-    def link(self, job: Job) -> None:
+    def on_admitted(self, job: Job) -> None:
         """Note the event that it must not overtake and that is still inside, if any."""
         line = self._ordering_key(job.record)
         if line is not None:
             job.after = self._last.get(line)
             self._last[line] = job
 
-    def forget(self, job: Job) -> None:
+    def on_finished(self, job: Job) -> None:
         """Forget an event that has ended."""
         line = self._ordering_key(job.record)
         if line is not None and self._last.get(line) is job:
@@ -69,7 +69,7 @@ class Resequencer:
             before = following.after
             if before is not None and before.dropped and before.tracked.epoch == following.tracked.epoch:
                 # Its next owner reads both again, and would publish this one a second time, behind the other.
-                following.dropped = True
+                following.drop()
             following.left = True
             following.after = None  # or every event of a key would keep all earlier ones alive
             yield following

@@ -192,7 +192,8 @@ class ExactlyOnce:
         now_s = time.monotonic()
         self._closing.end()
         for job, sent_s in self._open.end(now_s).items():
-            job.dropped = not committed
             if committed:
                 self.delays.observe(now_s - sent_s, now_s)
+            else:
+                job.drop()
             self._endings.put(Ending(job, now_s, committed=committed))

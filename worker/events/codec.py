@@ -252,7 +252,7 @@ def encode_result(
         "model": {"id": model.id, "revision": model.revision},
         "timing_ms": {part: round(max(0.0, spent), 3) for part, spent in timing_ms.items()},
         "deadline_met": deadline_met,
-        "truncated": job.pairs.truncated if job.pairs is not None else 0,
+        "truncated": job.scoring.pairs.truncated if job.scoring.pairs is not None else 0,
         "source": {"topic": record.partition.topic, "partition": record.partition.number, "offset": record.offset},
         "metadata": request.metadata,
     }

@@ -93,26 +93,14 @@ class Trace(Protocol):
         """End the spans: the outcome is acknowledged, or failed with this error."""
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """One event on its way; the stage that holds it owns it.
+@dataclass(slots=True)
+class Scoring:
+    """What is scored of an event.
 
-    Times are seconds of the monotonic clock. `logits` float32 (pairs,), filled slice by slice; `unscored` counts the
-    pairs that are to be scored and were not yet. `known` float32 (candidates,): logits from the score cache, NaN where
-    it has none; `keys` are what the others will be remembered by.
+    `logits` float32 (pairs,), filled slice by slice; `unscored` counts the pairs that are still to be scored. `known`
+    float32 (candidates,): logits from the score cache, NaN if it has none; the others are remembered by their `keys`.
     """
 
-    record: Record
-    tracked: TrackedOffset
-    received_s: float
-    created_s: float  # when the producer made the record, by the broker's timestamp, on this process's clock
-    reserved_tokens: int = 0  # for it in the in-flight limit, until its tokens are known
-    deadline_s: float = float("inf")
-    after: Job | None = None  # the event of the same key that came before and was still inside
-    inherited_deadline_s: float = float("inf")  # of those that must not be published before it; the scheduler's own
-    inherited_priority: float = float("-inf")
-    left: bool = False  # the publisher has let it go
-    request: Request | None = None
     pairs: Pairs | None = None
     logits: np.ndarray | None = None
     known: np.ndarray | None = None
@@ -121,16 +109,6 @@ class Job:
     limit: int = 0  # how many of its first pairs are to be scored: all of them, unless time is short
     shed: str | None = None  # why not all of them
     left_out: int = 0  # how many candidates, the last ones, were not tokenized, since time is short
-    fault: Fault | None = None
-    keep: Keep = "all"  # what its dead letter has of the record; less, where the topic refuses it
-    dropped: bool = False  # a stage has put it aside, because its partition is being given up
-    outcome: tuple[str, str] | None = None  # outcome and reason, as published
-    spent_s: dict[str, float] = field(default_factory=dict)  # seconds by stage
-    device_s: float = 0.0  # its share of the device's time
-    tokenized_s: float = 0.0  # when the tokenizer was through with it,
-    dispatched_s: float = 0.0  # when its first pairs went to the model,
-    scored_s: float = 0.0  # and when all that was to be scored was
-    trace: Trace | None = None  # from the sending of its outcome on, if it is sampled
 
     def expect(self, pairs: Pairs) -> None:
         """Take the pairs that are to be scored."""
@@ -147,11 +125,10 @@ class Job:
         if self.known is not None:
             self.known = np.append(self.known, np.full(candidates, np.nan, np.float32))
 
-    def candidate_logits(self) -> np.ndarray:
-        """Return the logits by candidate, float32 (candidates,), NaN for one that was not scored."""
-        assert self.request is not None, "only a decoded job has candidates"
+    def by_candidate(self, candidates: int) -> np.ndarray:
+        """Return the logits of the event's candidates, float32 (candidates,), NaN for one that was not scored."""
         if self.pairs is None or self.logits is None:  # its time was over before it was tokenized
-            return np.full(len(self.request.candidate_ids), np.nan, dtype=np.float32)
+            return np.full(candidates, np.nan, dtype=np.float32)
         if self.pairs.places is None:
             return self.logits
         logits: np.ndarray = np.append(self.logits, np.float32(np.nan))[self.pairs.places]  # place -1 is the NaN
@@ -162,6 +139,54 @@ class Job:
         self.unscored -= self.limit - limit
         self.limit = limit
         self.shed = reason
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Where an event's time went; times are seconds of the monotonic clock, 0 for what has not happened."""
+
+    tokenized_s: float = 0.0  # when the tokenizer was through with it,
+    dispatched_s: float = 0.0  # when its first pairs went to the model,
+    scored_s: float = 0.0  # and when all that was to be scored was
+    device_s: float = 0.0  # its share of the device's time
+    spent_s: dict[str, float] = field(default_factory=dict)  # seconds by stage
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One event on its way; the stage that holds it owns it.
+
+    Times are seconds of the monotonic clock. It is `dropped` once it was put aside because its partition is given up or
+    its transaction was aborted, and stays so: somebody reads it again.
+    """
+
+    record: Record
+    tracked: TrackedOffset
+    received_s: float
+    created_s: float  # when the producer made the record, by the broker's timestamp, on this process's clock
+    reserved_tokens: int = 0  # for it in the in-flight limit, until its tokens are known
+    deadline_s: float = float("inf")
+    after: Job | None = None  # the event of the same key that came before and was still inside
+    inherited_deadline_s: float = float("inf")  # of those that must not be published before it; the scheduler's own
+    inherited_priority: float = float("-inf")
+    left: bool = False  # the publisher has let it go
+    request: Request | None = None
+    scoring: Scoring = field(default_factory=Scoring)
+    timeline: Timeline = field(default_factory=Timeline)
+    fault: Fault | None = None
+    keep: Keep = "all"  # what its dead letter has of the record; less, where the topic refuses it
+    dropped: bool = False
+    outcome: tuple[str, str] | None = None  # outcome and reason, as published
+    trace: Trace | None = None  # from the sending of its outcome on, if it is sampled
+
+    def drop(self) -> None:
+        """Put the event aside for good: it has no outcome here, and is read again."""
+        self.dropped = True
+
+    def candidate_logits(self) -> np.ndarray:
+        """Return the logits by candidate, float32 (candidates,), NaN for one that was not scored."""
+        assert self.request is not None, "only a decoded job has candidates"
+        return self.scoring.by_candidate(len(self.request.candidate_ids))
 
 
 class Slice(NamedTuple):

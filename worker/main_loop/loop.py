@@ -136,7 +136,7 @@ class MainLoop:
             if job.trace is not None:
                 job.trace.end(job, ending.at_s, ending.error)
             ending.check()
-            if self._in_flight.end(job, committed=ending.committed):
+            if self._in_flight.finish(job, committed=ending.committed):
                 again.add(job.record.partition)
             self._gauges.ended(job)
             self._counter.count(job, ending.at_s)

@@ -48,9 +48,11 @@ class PartitionGauges:
 
     def ended(self, job: Job) -> None:
         """Learn what an event takes."""
-        if job.pairs is not None:  # else it was never known what there was to score
+        if job.scoring.pairs is not None:  # else it was never known what there was to score
             self._backlog.ended(
-                pairs=len(job.pairs) + job.left_out, scored=job.limit - job.unscored, device_s=job.device_s
+                pairs=len(job.scoring.pairs) + job.scoring.left_out,
+                scored=job.scoring.limit - job.scoring.unscored,
+                device_s=job.timeline.device_s,
             )
 
     def on_tick(self) -> None:

@@ -76,7 +76,7 @@ def rows_of(batch: list[Slice]) -> RaggedBatch:
     """Lay the slices of a batch end to end; their jobs must hold their pairs."""
     ids, lengths, splits, counts = [], [], [], [0]
     for job, start, stop in batch:
-        pairs = job.pairs
+        pairs = job.scoring.pairs
         if pairs is None:
             raise ValueError("expected a job with its pairs encoded, got one without pairs")
         offsets = pairs.offsets[start : stop + 1]

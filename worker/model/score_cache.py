@@ -39,20 +39,20 @@ class ScoreCache:
 
     def look_up(self, job: Job) -> None:
         """Take the pairs whose logit is remembered out of those that a job expects."""
-        pairs = job.pairs
+        pairs = job.scoring.pairs
         if pairs is None:
             raise ValueError("expected a job with its pairs encoded, got one without pairs")
         keys = [self._key(ids, split) for ids, split in zip(bytes_of(pairs), pairs.splits.tolist(), strict=True)]
         logits = self._get(keys)
         missing = np.flatnonzero(np.isnan(logits))
-        job.keys = [keys[number] for number in missing.tolist()]
+        job.scoring.keys = [keys[number] for number in missing.tolist()]
         if len(missing) == len(keys):
             return
         old = np.arange(len(keys)) if pairs.places is None else pairs.places
         new = np.full(len(keys), -1)
         new[missing] = np.arange(len(missing))
-        job.known = logits[old]
-        job.expect(pairs.take(missing, new[old]))
+        job.scoring.known = logits[old]
+        job.scoring.expect(pairs.take(missing, new[old]))
 
     def remember(self, keys: list[bytes], logits: np.ndarray) -> None:
         """Remember the logits (n,) of pairs, by the keys that look_up gave their job; NaN is not remembered."""

@@ -36,8 +36,8 @@ class Batch:
 
     def room(self, queued: QueuedJob) -> int:
         """Return up to which pair a list fits into the token budget; one pair always goes into an empty batch."""
-        assert queued.job.pairs is not None
-        offsets, start = queued.job.pairs.offsets, queued.start
+        assert queued.job.scoring.pairs is not None
+        offsets, start = queued.job.scoring.pairs.offsets, queued.start
         stop = int(np.searchsorted(offsets, offsets[start] + self._budget - self.tokens, side="right")) - 1
         return stop if self.slices else max(stop, start + 1)
 
@@ -54,8 +54,8 @@ class Batch:
 
     def add(self, queued: QueuedJob, stop: int, due_s: float) -> None:
         """Add the pairs of a list up to `stop`; `due_s` is when it must be back for its sake."""
-        assert queued.job.pairs is not None
-        start, offsets = queued.start, queued.job.pairs.offsets
+        assert queued.job.scoring.pairs is not None
+        start, offsets = queued.start, queued.job.scoring.pairs.offsets
         self.slices.append(Slice(queued.job, start, stop))
         self.tokens += int(offsets[stop] - offsets[start])
         self.apart_tokens += float(queued.tokens[stop] - queued.tokens[start])
@@ -65,11 +65,15 @@ class Batch:
 
 def lengths_of(slices: list[Slice]) -> np.ndarray:
     """Return the tokens of each pair of some slices, int64 (pairs,)."""
-    found = [np.diff(job.pairs.offsets[start : stop + 1]) for job, start, stop in slices if job.pairs is not None]
+    found = [
+        np.diff(job.scoring.pairs.offsets[start : stop + 1])
+        for job, start, stop in slices
+        if job.scoring.pairs is not None
+    ]
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def probe(job: Job, tokens: int) -> Slice:
     """Return the first pairs of a list, of about so many tokens, at least one."""
-    assert job.pairs is not None
-    return Slice(job, 0, max(1, int(np.searchsorted(job.pairs.offsets, tokens, side="right")) - 1))
+    assert job.scoring.pairs is not None
+    return Slice(job, 0, max(1, int(np.searchsorted(job.scoring.pairs.offsets, tokens, side="right")) - 1))

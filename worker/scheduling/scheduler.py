@@ -103,7 +103,7 @@ class Scheduler:
     def add(self, job: Job, publishing_s: float = 0.0) -> None:
         """Take in an event that is tokenized; publishing it is expected to take so many seconds."""
         assert job.request is not None
-        assert job.pairs is not None
+        assert job.scoring.pairs is not None
         tokens, squares = self._loads(job)
         self._offered.arrived(tokens[-1], squares[-1])
         self._budgets.arrived(job.deadline_s - job.created_s)
@@ -115,7 +115,7 @@ class Scheduler:
             effective_s = next(self._arrivals) * (1 if self._schedule == "fifo" else -1)
         effective_s = min(effective_s, job.inherited_deadline_s)
         priority = max(priority, job.inherited_priority)
-        scale = 1 + job.left_out / len(job.pairs)
+        scale = 1 + job.scoring.left_out / len(job.scoring.pairs)
         self._queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, squares, _least(job), scale))
         self._queue.inherit_deadline(job, effective_s, priority)
 
@@ -145,9 +145,9 @@ class Scheduler:
 
     def _loads(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
         """Return the tokens and squares of its first i pairs, float64 (n + 1,), with its share of the padding."""
-        assert job.pairs is not None
-        lengths = np.diff(job.pairs.offsets)
-        tokens, squares = job.pairs.offsets.astype(np.float64), np.zeros(len(lengths) + 1)
+        assert job.scoring.pairs is not None
+        lengths = np.diff(job.scoring.pairs.offsets)
+        tokens, squares = job.scoring.pairs.offsets.astype(np.float64), np.zeros(len(lengths) + 1)
         np.cumsum(lengths**2, out=squares[1:])
         whole = self._load_of(lengths)
         return tokens * (whole.tokens / max(1.0, tokens[-1])), squares * (whole.squares / max(1.0, squares[-1]))
@@ -251,7 +251,7 @@ class Scheduler:
                 self._queue.advance(place, stop)
         passed = []
         for place in sorted(gone):
-            waiting[place].job.shed_to(waiting[place].start, NO_TIME)
+            waiting[place].job.scoring.shed_to(waiting[place].start, NO_TIME)
             passed.append(waiting[place].job)
         self._queue.remove(sorted([*over, *gone]))
         return passed
@@ -268,8 +268,8 @@ class Scheduler:
 def _least(job: Job) -> int:
     """Return how many pairs a cut leaves if possible: those of the candidates that are asked for, at least one."""
     assert job.request is not None
-    assert job.pairs is not None
+    assert job.scoring.pairs is not None
     asked = job.request.top_k or 1
-    if job.pairs.places is not None and asked > 1:
-        asked = 1 + int(job.pairs.places[:asked].max(initial=0))
-    return min(max(1, asked), len(job.pairs))
+    if job.scoring.pairs.places is not None and asked > 1:
+        asked = 1 + int(job.scoring.pairs.places[:asked].max(initial=0))
+    return min(max(1, asked), len(job.scoring.pairs))

@@ -80,7 +80,8 @@ class Publish:
                 self._metrics.batches.count_cache(name, hits=cache.hits, misses=cache.misses)
 
     def _publish(self, job: Job) -> None:
-        job.dropped = job.dropped or not job.tracked.live
+        if not job.tracked.live:
+            job.drop()
         if job.dropped:
             self._delivery.drop(job)
         elif job.fault:
@@ -91,8 +92,8 @@ class Publish:
     def _send_result(self, job: Job) -> None:
         now_s = time.monotonic()
         try:
-            ranking = rank(job.candidate_logits(), self._model.activation, job.shed)
-            timing_ms = {name: spent_s * 1000 for name, spent_s in job.spent_s.items()}
+            ranking = rank(job.candidate_logits(), self._model.activation, job.scoring.shed)
+            timing_ms = {name: spent_s * 1000 for name, spent_s in job.timeline.spent_s.items()}
             timing_ms["total"] = (now_s - job.created_s) * 1000
             met = self._delivery.expected_visible_s(now_s) <= job.deadline_s
             value = encode_result(job, ranking, model=self._model.name, timing_ms=timing_ms, deadline_met=met)

@@ -107,7 +107,7 @@ class Score:
         if now_s >= self._sweep_due_s:
             self._sweep_due_s = now_s + self.SWEEP_S
             for job in self._scheduler.sweep():
-                job.dropped = True
+                job.drop()
                 publishing.put(job)
 
     def _patience_s(self, now_s: float) -> float:
@@ -133,9 +133,9 @@ class Score:
         for job in dispatch.passed:
             if is_alone:
                 self._warn_of_idle(job)
-            if job.dispatched_s:  # a part of it was scored
-                self._metrics.events.slack.observe(job.deadline_s - job.dispatched_s)
-            if job.unscored == 0:  # else a part of it is still on the device
+            if job.timeline.dispatched_s:  # a part of it was scored
+                self._metrics.events.slack.observe(job.deadline_s - job.timeline.dispatched_s)
+            if job.scoring.unscored == 0:  # else a part of it is still on the device
                 self._hand_on(job, publishing)
         if dispatch.probe is not None and not self._launched:
             self._measure(dispatch.probe, dispatch.load)
@@ -146,9 +146,9 @@ class Score:
         self._metrics.batches.predicted_seconds.observe(predicted_s)
         for job, start, stop in dispatch.batch:
             if start == 0:
-                job.dispatched_s = now_s
-                job.spent_s["schedule"] = now_s - job.tokenized_s
-            if stop == job.limit:
+                job.timeline.dispatched_s = now_s
+                job.timeline.spent_s["schedule"] = now_s - job.timeline.tokenized_s
+            if stop == job.scoring.limit:
                 self._metrics.events.slack.observe(job.deadline_s - now_s)
         self._heartbeat.beat(predicted_s)
         pending = self._model.launch(dispatch.batch)
@@ -198,12 +198,12 @@ class Score:
         pairs = sum(stop - start for _, start, stop in launched.batch)
         self._count(launched, pairs, took_s)
         for number, ((job, start, stop), logits) in enumerate(zip(launched.batch, scores, strict=True)):
-            assert job.logits is not None
-            job.logits[start:stop] = logits
-            if self._model.score_cache is not None and job.keys is not None:
-                self._model.score_cache.remember(job.keys[start:stop], logits)
-            job.unscored -= stop - start
-            job.device_s += took_s * (stop - start) / pairs
+            assert job.scoring.logits is not None
+            job.scoring.logits[start:stop] = logits
+            if self._model.score_cache is not None and job.scoring.keys is not None:
+                self._model.score_cache.remember(job.scoring.keys[start:stop], logits)
+            job.scoring.unscored -= stop - start
+            job.timeline.device_s += took_s * (stop - start) / pairs
             if error := launched.pending.failures.get(number):
                 log.error(
                     "an event could not be scored: %(error)s",
@@ -211,13 +211,13 @@ class Score:
                     extra={"event": "not_scored", **where(job)},
                 )
                 job.fault = Fault("model", "score", type(error).__name__, str(error))
-            if job.unscored == 0:
+            if job.scoring.unscored == 0:
                 self._hand_on(job, publishing)
 
     def _hand_on(self, job: Job, publishing: Channel[Job]) -> None:
-        job.scored_s = time.monotonic()
-        if job.dispatched_s:
-            job.spent_s["score"] = job.scored_s - job.dispatched_s
+        job.timeline.scored_s = time.monotonic()
+        if job.timeline.dispatched_s:
+            job.timeline.spent_s["score"] = job.timeline.scored_s - job.timeline.dispatched_s
         publishing.put(job)
 
     def _count(self, launched: _Launched, pairs: int, took_s: float) -> None:

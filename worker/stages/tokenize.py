@@ -63,27 +63,28 @@ class Tokenize:
     def run(self, inbox: Iterable[Job], scoring: Channel[Job], publishing: Channel[Job]) -> None:
         """Take events one by one until the inbox ends."""
         for job in inbox:
-            job.dropped = not job.tracked.wanted
-            if not job.dropped:
+            if job.tracked.wanted:
                 self._prepare(job)
-                job.tokenized_s = time.monotonic()
-            (publishing if job.fault or not job.unscored else scoring).put(job)
+                job.timeline.tokenized_s = time.monotonic()
+            else:
+                job.drop()
+            (publishing if job.fault or not job.scoring.unscored else scoring).put(job)
 
     def _prepare(self, job: Job) -> None:
         began_s = time.monotonic()
-        job.spent_s["waiting"] = began_s - job.received_s
+        job.timeline.spent_s["waiting"] = began_s - job.received_s
         job.fault = corrupt_fault(job.record) or self._decode(job)
         if job.fault is not None:
             return
         decoded_s = time.monotonic()
         if degrades(self._limits) and decoded_s >= job.deadline_s:
-            job.spent_s["decode"] = decoded_s - began_s
-            job.shed_to(0, NO_TIME)  # a backlog drains as fast as it can be read
+            job.timeline.spent_s["decode"] = decoded_s - began_s
+            job.scoring.shed_to(0, NO_TIME)  # a backlog drains as fast as it can be read
             return
         job.fault = self._tokenize(job)
         if job.fault is None:
-            job.spent_s["decode"] = decoded_s - began_s
-            job.spent_s["tokenize"] = time.monotonic() - decoded_s
+            job.timeline.spent_s["decode"] = decoded_s - began_s
+            job.timeline.spent_s["tokenize"] = time.monotonic() - decoded_s
 
     def _decode(self, job: Job) -> Fault | None:
         """Read the request, and with it the deadline; return what is wrong with it, if anything."""
@@ -104,7 +105,7 @@ class Tokenize:
         assert job.request is not None, "it was decoded"
         texts = self._in_reach(job.request)
         try:
-            job.expect(without_repeats(self._encoder.encode(job.request.query, texts)))
+            job.scoring.expect(without_repeats(self._encoder.encode(job.request.query, texts)))
             if self._score_cache is not None:
                 self._score_cache.look_up(job)
         except ENDS:
@@ -113,8 +114,8 @@ class Tokenize:
             log.exception("an event could not be tokenized", extra={"event": "not_tokenized", **where(job)})
             return Fault("tokenizer", "tokenize", type(error).__name__, str(error))
         if len(texts) < len(job.request.texts):
-            job.leave_out(len(job.request.texts) - len(texts))
-            job.shed = NO_TIME
+            job.scoring.leave_out(len(job.request.texts) - len(texts))
+            job.scoring.shed = NO_TIME
         return None
 
     def _in_reach(self, request: Request) -> list[str]:

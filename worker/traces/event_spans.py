@@ -59,17 +59,19 @@ class EventSpans:
 
     def look_back(self, job: Job) -> None:
         """Make the spans of what the event has been through."""
-        taken_s = job.received_s + job.spent_s.get("waiting", 0.0)
+        taken_s = job.received_s + job.timeline.spent_s.get("waiting", 0.0)
         self._past("queue", job.received_s, taken_s)
         if job.request is not None:
             self._event.set_attribute("rerank.request_id", job.request.request_id)
             self._event.set_attribute("rerank.candidates", len(job.request.candidate_ids))
-        self._past("tokenize", taken_s, job.tokenized_s, fault=_of_stages(job.fault, _TOKENIZE))
-        if job.dispatched_s:
-            self._past("schedule", job.tokenized_s, job.dispatched_s)
-            self._past("score", job.dispatched_s, job.scored_s, _scored(job), _of_stages(job.fault, _SCORE))
-        elif job.scored_s:  # it was given up while it waited for its batch
-            self._past("schedule", job.tokenized_s, job.scored_s)
+        self._past("tokenize", taken_s, job.timeline.tokenized_s, fault=_of_stages(job.fault, _TOKENIZE))
+        if job.timeline.dispatched_s:
+            self._past("schedule", job.timeline.tokenized_s, job.timeline.dispatched_s)
+            self._past(
+                "score", job.timeline.dispatched_s, job.timeline.scored_s, _scored(job), _of_stages(job.fault, _SCORE)
+            )
+        elif job.timeline.scored_s:  # it was given up while it waited for its batch
+            self._past("schedule", job.timeline.tokenized_s, job.timeline.scored_s)
 
     def send(self, outgoing: Outgoing) -> Span:
         """Begin the span of the sending, which is the one that a reader of the outcome goes on from."""
@@ -131,9 +133,9 @@ def _messaging(operation: str, topic: str, key: bytes | None, value: bytes | Non
 
 
 def _scored(job: Job) -> dict[str, int]:
-    if job.pairs is None:
+    if job.scoring.pairs is None:
         return {}
-    return {"rerank.pairs": job.limit, "rerank.tokens": int(job.pairs.offsets[job.limit])}
+    return {"rerank.pairs": job.scoring.limit, "rerank.tokens": int(job.scoring.pairs.offsets[job.scoring.limit])}
 
 
 def _of_stages(fault: Fault | None, stages: tuple[str, ...]) -> Fault | None:

@@ -42,8 +42,8 @@ def test_pairs_that_are_all_different_are_left_alone() -> None:
 
 def test_every_candidate_has_the_logit_of_its_pair() -> None:
     job: Job = making.job(1)
-    job.expect(without_repeats(_pairs([([1], 1), ([2], 1), ([1], 1), ([3], 1), ([2], 1)])))
-    assert job.unscored == job.limit == 3
-    assert job.logits is not None
-    job.logits[:2] = (0.1, 0.2)
+    job.scoring.expect(without_repeats(_pairs([([1], 1), ([2], 1), ([1], 1), ([3], 1), ([2], 1)])))
+    assert job.scoring.unscored == job.scoring.limit == 3
+    assert job.scoring.logits is not None
+    job.scoring.logits[:2] = (0.1, 0.2)
     np.testing.assert_array_equal(job.candidate_logits(), np.array([0.1, 0.2, 0.1, np.nan, 0.2], np.float32))

@@ -135,12 +135,12 @@ class Scorer:
         room = self._budget
         for query, shared in itertools.groupby(pairs, itemgetter(0)):
             job = bare_job()
-            job.pairs = self._encoder.encode(query, [text for _, text in shared])
-            if batch and len(job.pairs.ids) > room:
+            job.scoring.pairs = self._encoder.encode(query, [text for _, text in shared])
+            if batch and len(job.scoring.pairs.ids) > room:
                 yield batch
                 batch, room = [], self._budget
-            batch.append(Slice(job, 0, len(job.pairs)))
-            room -= len(job.pairs.ids)
+            batch.append(Slice(job, 0, len(job.scoring.pairs)))
+            room -= len(job.scoring.pairs.ids)
         if batch:
             yield batch
 

@@ -159,7 +159,7 @@ def _lone_ms(model: CrossEncoder, pairs: int) -> list[float]:
     """Return how long one event takes on an idle device, from its ids to its logits, in milliseconds."""
     job = bare_job()
     text = " ".join(WORDS[: _LONE_LENGTH - 4])
-    job.pairs = model.pair_encoder().encode(WORDS[0], [text] * pairs)
+    job.scoring.pairs = model.pair_encoder().encode(WORDS[0], [text] * pairs)
     model.launch([Slice(job, 0, pairs)]).wait()
     took_ms = []
     for _ in range(_LONE_RUNS):

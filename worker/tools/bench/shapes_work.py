@@ -39,8 +39,8 @@ def make_work(encoder: PairEncoder, draw: Callable[[int], np.ndarray], tokens: i
     query = " ".join(generator.choice(WORDS, _QUERY))
     products = [" ".join(generator.choice(WORDS, length - _QUERY - SPECIAL_TOKENS)) for length in lengths.tolist()]
     job = bare_job()
-    job.pairs = encoder.encode(query, products)
-    return Work(job, [(query, product) for product in products], np.diff(job.pairs.offsets))
+    job.scoring.pairs = encoder.encode(query, products)
+    return Work(job, [(query, product) for product in products], np.diff(job.scoring.pairs.offsets))
 
 
 def _uniform(length: int) -> Callable[[int], np.ndarray]:
