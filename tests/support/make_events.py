@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from worker.events.codec import Decoder, EventOptions, encode_result
+from worker.events.codec import Decoder, EventOptions
 from worker.events.ranking import rank
+from worker.events.results import encode_result
 from worker.flow.job import Job, ModelName, Pairs, Request
 from worker.offsets.tracker import OffsetTracker, TrackedOffset
 from worker.records import Partition, Record

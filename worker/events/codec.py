@@ -1,4 +1,4 @@
-"""Events: the bytes of a record to a valid request, and a ranking to the bytes of a result."""
+"""Decodes the bytes of a record to a valid request, or says why it is none."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from worker.events.schema import Contract, can_be_written, load_schema, path_tex
 from worker.flow.job import Request
 
 if TYPE_CHECKING:
-    from worker.events.ranking import Ranking
-    from worker.flow.job import Job, ModelName
     from worker.records import Record
 
 # Why an event was refused: the values of a metric label, so the set is fixed.
@@ -226,34 +224,3 @@ def _refuse_duplicate(ids: list[str]) -> NoReturn:
     at = next(i for i, name in enumerate(ids) if first.setdefault(name, i) != i)
     message = f"expected unique ids, got {shown(ids[at])}, the id of candidates[{first[ids[at]]}]"
     raise InvalidEvent("duplicate_ids", message, path_text(("candidates", at, "id")))
-
-
-def encode_result(
-    job: Job, ranking: Ranking, *, model: ModelName, timing_ms: dict[str, float], deadline_met: bool
-) -> bytes:
-    """Write the result of a decoded job: its request's top_k best candidates, by the result schema.
-
-    A candidate that was not scored is NaN in the ranking and null here. A time below 0 (the clocks of broker and worker
-    differ) is written as 0.
-    """
-    request, record = job.request, job.record
-    assert request is not None, "only a decoded job has a ranking"
-    order, ids = ranking.order[: request.top_k], request.candidate_ids
-    rows = zip(order.tolist(), ranking.scores[order].tolist(), ranking.logits[order].tolist(), strict=True)
-    result = {
-        "request_id": request.request_id,
-        "query": request.query,
-        "outcome": ranking.outcome,
-        "reason": ranking.reason,
-        "ranking": [  # orjson writes NaN as null
-            {"id": ids[at], "rank": rank, "score": score, "logit": logit, "previous_rank": at + 1}
-            for rank, (at, score, logit) in enumerate(rows, start=1)
-        ],
-        "model": {"id": model.id, "revision": model.revision},
-        "timing_ms": {part: round(max(0.0, spent), 3) for part, spent in timing_ms.items()},
-        "deadline_met": deadline_met,
-        "truncated": job.scoring.pairs.truncated if job.scoring.pairs is not None else 0,
-        "source": {"topic": record.partition.topic, "partition": record.partition.number, "offset": record.offset},
-        "metadata": request.metadata,
-    }
-    return orjson.dumps(result)

@@ -13,6 +13,7 @@ from worker.scheduling.cost_model import Load, packed_load
 from worker.scheduling.deadline_queue import DeadlineQueue, QueuedJob
 from worker.scheduling.feasibility import Pace
 from worker.scheduling.limits import NO_TIME
+from worker.scheduling.list_work import least_pairs, loads_of, stop_at
 from worker.scheduling.offered_load import OfferedLoad, ShortBudgets
 from worker.scheduling.policy import OVERLOADED, Choice, Policy, Waiting
 
@@ -104,7 +105,7 @@ class Scheduler:
         """Take in an event that is tokenized; publishing it is expected to take so many seconds."""
         assert job.request is not None
         assert job.scoring.pairs is not None
-        tokens, squares = self._loads(job)
+        tokens, squares = loads_of(job, self._load_of)
         self._offered.arrived(tokens[-1], squares[-1])
         self._budgets.arrived(job.deadline_s - job.created_s)
         kept_s = min(self._margin_s + publishing_s, _MOST_KEPT * (job.deadline_s - job.created_s))
@@ -116,7 +117,7 @@ class Scheduler:
         effective_s = min(effective_s, job.inherited_deadline_s)
         priority = max(priority, job.inherited_priority)
         scale = 1 + job.scoring.left_out / len(job.scoring.pairs)
-        self._queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, squares, _least(job), scale))
+        self._queue.put(QueuedJob(job, due_s, effective_s, priority, tokens, squares, least_pairs(job), scale))
         self._queue.inherit_deadline(job, effective_s, priority)
 
     def sweep(self) -> list[Job]:
@@ -142,15 +143,6 @@ class Scheduler:
             self._packing += _FORGET * (load.tokens / batch.apart_tokens - self._packing)
             return Dispatch(batch.slices, reason, passed, load)
         return self._probed(passed, now_s)
-
-    def _loads(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
-        """Return the tokens and squares of its first i pairs, float64 (n + 1,), with its share of the padding."""
-        assert job.scoring.pairs is not None
-        lengths = np.diff(job.scoring.pairs.offsets)
-        tokens, squares = job.scoring.pairs.offsets.astype(np.float64), np.zeros(len(lengths) + 1)
-        np.cumsum(lengths**2, out=squares[1:])
-        whole = self._load_of(lengths)
-        return tokens * (whole.tokens / max(1.0, tokens[-1])), squares * (whole.squares / max(1.0, squares[-1]))
 
     def _choose(self, now_s: float) -> tuple[Choice, Waiting]:
         column, expected, safe = self._queue.column, self._costs.expected(), self._costs.safe()
@@ -204,7 +196,11 @@ class Scheduler:
         for place, share in zip(map(int, choice.take), shares, strict=False):  # lazily: it is left after a few
             queued = self._queue.waiting[place]
             due_s = queued.due_s if choice.bounded else math.inf
-            wanted, fits, room = self._stop(queued, share), batch.fits(queued, due_s), batch.room(queued)
+            wanted, fits, room = (
+                stop_at(queued, share, self._costs.expected()),
+                batch.fits(queued, due_s),
+                batch.room(queued),
+            )
             if not batch.slices and fits <= queued.start:
                 if self._policy != "score":
                     too_late.append(place)
@@ -229,18 +225,6 @@ class Scheduler:
         waits[taken] = False
         return set(np.flatnonzero(waits & (waiting.slack_s < back_s + waiting.needed_s)).tolist())
 
-    def _stop(self, queued: QueuedJob, share: float) -> int:
-        """Return up to which pair a list is scored when its share of the work is: to the nearest, at least one more."""
-        pairs = len(queued.tokens) - 1
-        if share >= 1:
-            return pairs
-        costs = self._costs.expected()
-        work_s = costs.per_token * queued.tokens + costs.per_square * queued.squares
-        middles = (work_s[:-1] + work_s[1:]) / 2
-        return min(
-            pairs, max(queued.start + 1, int(np.searchsorted(middles, share * queued.scale * work_s[-1], side="right")))
-        )
-
     def _settle(self, taken: list[tuple[int, int]], gone: list[int]) -> list[Job]:
         """Take out of the queue what is over; return the jobs of which nothing more will be scored."""
         waiting, over = self._queue.waiting, []
@@ -263,13 +247,3 @@ class Scheduler:
         self._launched_s = now_s
         pairs = probe(passed[-1], _PROBE_TOKENS)
         return Dispatch([], "drained", passed, self._load_of(lengths_of([pairs])), pairs)
-
-
-def _least(job: Job) -> int:
-    """Return how many pairs a cut leaves if possible: those of the candidates that are asked for, at least one."""
-    assert job.request is not None
-    assert job.scoring.pairs is not None
-    asked = job.request.top_k or 1
-    if job.scoring.pairs.places is not None and asked > 1:
-        asked = 1 + int(job.scoring.pairs.places[:asked].max(initial=0))
-    return min(max(1, asked), len(job.scoring.pairs))

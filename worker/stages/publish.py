@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from worker import __version__
 from worker.admission.key_order import Resequencer
 from worker.dead_letters import dead_letter
-from worker.events.codec import encode_result
 from worker.events.ranking import displacement, rank
+from worker.events.results import encode_result
 from worker.exits import ENDS, Exit, StopError
 from worker.flow.channel import EndOfChannelError
 from worker.flow.job import Fault, Job
