@@ -7,7 +7,7 @@ MINUTES ?= 60
 BIN := .venv/bin
 
 # What a target needs and does not find, it says before it does anything else.
-NEEDS := needs-soak needs-pictures needs-check-deploy needs-image needs-cluster-test
+NEEDS := needs-docs needs-soak needs-pictures needs-check-deploy needs-image needs-cluster-test
 
 .PHONY: $(NEEDS) demo test coverage fuzz faults soak measure-gpu docs pictures check-deploy image cluster-test lint format clean
 
@@ -32,9 +32,11 @@ soak: needs-soak .venv/.dev
 measure-gpu: .venv/.dev
 	$(BIN)/python -m tests.measure_gpu figures $(GPU_ARGS)
 
-docs: .venv/.dev
+docs: needs-docs .venv/.dev
 	$(BIN)/python -m worker.tools.metrics_page docs/metrics.md
 	$(BIN)/python -m deploy.grafana
+	$(BIN)/python -m tests.support.import_drawing
+	for name in imports event-path; do dot -Tsvg docs/design/$$name.dot -o docs/design/$$name.svg; done
 
 pictures: needs-pictures .venv/.dev
 	$(BIN)/python -m tests.deploy.draw --kafka-home $(KAFKA_HOME)

@@ -15,6 +15,7 @@ _CHROMIUM = "chromium-headless-shell"
 PACKAGES = {
     "buildah": "buildah",
     "debootstrap": "debootstrap",
+    "dot": "graphviz",
     "ip": "iproute2",
     "java": "default-jre-headless",
     "nsenter": "util-linux",
@@ -30,6 +31,7 @@ TARGETS = {
     "image": _IMAGE,
     "cluster-test": (*_IMAGE, "unshare", "ip", "nsenter", "openssl", "prometheus", "java"),
     "check-deploy": ("openssl",),
+    "docs": ("dot",),
     "soak": ("java",),
     "pictures": (_CHROMIUM, "prometheus", "java"),
 }

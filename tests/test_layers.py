@@ -50,6 +50,15 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def imports_of_parts() -> dict[str, set[str]]:
+    """Return what each part imports of the others, names for types included."""
+    found: dict[str, set[str]] = {part: set() for part in PARTS}
+    for path in _modules():
+        names = _imports(ast.parse(path.read_text(encoding="utf-8")))
+        found[_part(path)] |= {name.split(".")[1] for name in names if name.startswith("worker.")} - {_part(path)}
+    return found
+
+
 def _is_pure(path: Path) -> bool:
     return str(path.relative_to(PACKAGE).with_suffix("")).startswith(PURE)
 

@@ -119,21 +119,33 @@ class ExactlyOnce:
         return 0.0
 
     def _close(self, now_s: float) -> None:
-        """Commit; or start over; or, while a rebalance is under way, put it off."""
+        """End the open transaction.
+
+        1. Wait until the broker has acknowledged each of its records.
+        2. Hold this member's place in the group: until step 5 is through it joins no new generation.
+        3. Look whether each of its partitions is still this worker's. If one is not, start over; while a rebalance is
+           under way, put the end off and try again.
+        4. Add the offsets behind its events to the transaction.
+        5. Commit the transaction, and give the place in the group back.
+        6. Finish its events: outcomes and offsets have become visible together.
+
+        An error in any step aborts it with its producer; its events are read again.
+        """
         self._closing.begin()
-        self._heartbeat.beat(3 * self._options.transaction_timeout_s)  # for the records, the offsets and the end
+        self._heartbeat.beat(3 * self._options.transaction_timeout_s)  # for steps 1, 4 and 5
         try:
-            self._producer.settle()
-            # The place in the group first, then the look at the offsets: while it is held this member joins no new
-            # generation, so a partition that is still its own here is so until the commit is through.
-            with self._membership() as group:
-                if self._must_wait(group, now_s):
+            self._producer.settle()  # 1
+            with self._membership() as group:  # 2: before step 3, or a partition could go between the two
+                if self._must_wait(group, now_s):  # 3
                     self._open.put_off(now_s + self.RETRY_S)
                     return
-                self._producer.commit(self._open.next_offsets(), group)
+                self._producer.commit(self._open.next_offsets(), group)  # 4, 5
         except TransactionFailed as error:
             self._start_over(error)
             return
+        self._end_committed(now_s)  # 6
+
+    def _end_committed(self, now_s: float) -> None:
         self._failing_s = 0.0
         ended_s = time.monotonic()
         self._ends.observe(ended_s - now_s, ended_s)
