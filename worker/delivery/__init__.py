@@ -3,7 +3,16 @@
 from worker.delivery.at_least_once import AtLeastOnce
 from worker.delivery.delivery import Delivery, Ending, Outgoing
 from worker.delivery.exactly_once import ExactlyOnce
-from worker.delivery.opening import open_delivery
+from worker.delivery.opening import end_left_open, open_delivery
 from worker.delivery.options import DeliveryOptions
 
-__all__ = ["AtLeastOnce", "Delivery", "DeliveryOptions", "Ending", "ExactlyOnce", "Outgoing", "open_delivery"]
+__all__ = [
+    "AtLeastOnce",
+    "Delivery",
+    "DeliveryOptions",
+    "Ending",
+    "ExactlyOnce",
+    "Outgoing",
+    "end_left_open",
+    "open_delivery",
+]

@@ -11,30 +11,45 @@ from worker.delivery.exactly_once import ExactlyOnce
 from worker.kafka_io import Producer, TransactionalProducer, record_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from worker.config.settings import Settings
     from worker.delivery.delivery import Delivery, Ending
     from worker.flow.channel import Channel
     from worker.flow.stage_threads import Heartbeat
-    from worker.kafka_io import Consumer
+    from worker.kafka_io import Consumer, TopicSettings
     from worker.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 
-def open_delivery(
-    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, heartbeat: Heartbeat
+def end_left_open(settings: Settings, topics: TopicSettings) -> None:
+    """End the transaction that this worker's predecessor has left open, if outcomes leave in transactions.
+
+    For the start, since the model takes longer to load than others can wait: the next owners of its partitions do not
+    begin before, and readers of committed records see nothing behind it. Raises StopError where the broker cannot be
+    used so.
+    """
+    if settings.delivery.is_transactional:
+        _connect(settings, record_limits(settings.kafka, topics)).close()
+
+
+def open_delivery(  # noqa: PLR0913, PLR0917 - it stands between all of these
+    settings: Settings,
+    topics: TopicSettings,
+    consumer: Consumer,
+    endings: Channel[Ending],
+    metrics: Metrics,
+    heartbeat: Heartbeat,
 ) -> Delivery:
-    """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
+    """Return how outcomes are delivered to `topics`. Raises StopError where the broker cannot be used so."""
     options, kafka = settings.delivery, settings.kafka
     if not options.is_transactional:
-        return AtLeastOnce(Producer(kafka), endings)
-    name = options.transactional_id or f"{kafka.group_id}-{socket.gethostname()}"
-    limits = record_limits(kafka)
-    log.info("transactions of %(id)s", {"id": name}, extra={"event": "transactional_id"})
+        return AtLeastOnce(lambda: Producer(kafka, topics), endings)
+    limits = record_limits(kafka, topics)
+    log.info("transactions of %(id)s", {"id": _transactional_id(settings)}, extra={"event": "transactional_id"})
     return ExactlyOnce(
-        lambda: TransactionalProducer(
-            kafka, transactional_id=name, timeout_s=options.transaction_timeout_s, limits=limits
-        ),
+        lambda: _connect(settings, limits),
         consumer.membership,
         options,
         endings,
@@ -42,3 +57,14 @@ def open_delivery(
         heartbeat=heartbeat,
         patience_s=kafka.delivery_timeout_s,
     )
+
+
+def _connect(settings: Settings, limits: Mapping[str, int]) -> TransactionalProducer:
+    timeout_s = settings.delivery.transaction_timeout_s
+    return TransactionalProducer(
+        settings.kafka, transactional_id=_transactional_id(settings), timeout_s=timeout_s, limits=limits
+    )
+
+
+def _transactional_id(settings: Settings) -> str:
+    return settings.delivery.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"
