@@ -15,7 +15,7 @@ from worker.app.signals import StopSignals
 from worker.app.stall_checks import Heartbeats, awaited, checks
 from worker.config.settings import unknown_variables
 from worker.dead_letters import REASONS
-from worker.delivery import Ending, open_delivery
+from worker.delivery import Ending, end_left_open, open_delivery
 from worker.flow.channel import Channel
 from worker.kafka_io import Consumer, check_compaction, check_topics
 from worker.observe import logs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.config.settings import Settings
+    from worker.kafka_io import TopicSettings
     from worker.model.cross_encoder import CrossEncoder
     from worker.scheduling.cost_model import CostModel
     from worker.traces.traces import Traces
@@ -53,15 +54,25 @@ def run(settings: Settings) -> None:
     metrics.events.default_budget.set(settings.events.default_budget_ms / 1000)
     health = Health(settings.server.live_limit_s)
     with closing(_start_server(settings, metrics, health)):
-        check_topics(settings.kafka)
-        check_compaction(settings.kafka)
+        topics = check_topics(settings.kafka)
+        check_compaction(settings.kafka, topics)
+        end_left_open(settings.delivery, settings.kafka, topics)
         model, costs = load_apart(settings, metrics)
 
         def is_stopping() -> bool:
             signals.finish_first()  # the main loop asks before it reads anything
             return signals.asked()
 
-        serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping, traces=traces)
+        serve(
+            settings,
+            model,
+            costs,
+            metrics,
+            health=health,
+            is_stopping=is_stopping,
+            topics=topics,
+            traces=traces,
+        )
     log.info("stopped", extra={"event": "stopped"})
 
 
@@ -73,11 +84,12 @@ def serve(  # noqa: PLR0913 - everything meets here
     *,
     health: Health,
     is_stopping: Callable[[], bool],
+    topics: TopicSettings,
     traces: Traces | None = None,
 ) -> None:
     """Read, score and publish with this model until `is_stopping`, which the main loop asks on every turn.
 
-    The topics must exist. Raises as `run` does.
+    The topics must exist, and `topics` is what `check_topics` has found of them. Raises as `run` does.
     """
     _freeze_heap()
     heartbeats, endings = Heartbeats.new(), Channel[Ending]()
@@ -90,6 +102,7 @@ def serve(  # noqa: PLR0913 - everything meets here
                 open_delivery(
                     settings.delivery,
                     settings.kafka,
+                    topics,
                     consumer,
                     endings,
                     metrics=metrics,

@@ -3,8 +3,17 @@
 from worker.delivery.at_least_once import AtLeastOnce
 from worker.delivery.delivery import Delivery, Ending
 from worker.delivery.exactly_once import ExactlyOnce
-from worker.delivery.opening import open_delivery
+from worker.delivery.opening import end_left_open, open_delivery
 from worker.delivery.options import DeliveryOptions
 from worker.records import Outgoing
 
-__all__ = ["AtLeastOnce", "Delivery", "DeliveryOptions", "Ending", "ExactlyOnce", "Outgoing", "open_delivery"]
+__all__ = [
+    "AtLeastOnce",
+    "Delivery",
+    "DeliveryOptions",
+    "Ending",
+    "ExactlyOnce",
+    "Outgoing",
+    "end_left_open",
+    "open_delivery",
+]

@@ -6,21 +6,25 @@ from worker.kafka_io.group_offsets import CommitRefused, PendingCommit
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.position_jumps import PositionJump
 from worker.kafka_io.producer import Producer
-from worker.kafka_io.producer_base import RecordTooLarge, record_limits
+from worker.kafka_io.producer_base import KeyWanted, RecordTooLarge
 from worker.kafka_io.rebalance import Rebalance
+from worker.kafka_io.topic_settings import TopicSettings, record_limits
 from worker.kafka_io.topics import check_topics
-from worker.kafka_io.transactional_producer import TransactionalProducer, TransactionFailed
+from worker.kafka_io.transactional_producer import KeyWantedInTransaction, TransactionalProducer, TransactionFailed
 
 __all__ = [
     "CommitRefused",
     "Consumer",
     "IsolationLevel",
     "KafkaOptions",
+    "KeyWanted",
+    "KeyWantedInTransaction",
     "PendingCommit",
     "PositionJump",
     "Producer",
     "Rebalance",
     "RecordTooLarge",
+    "TopicSettings",
     "TransactionFailed",
     "TransactionalProducer",
     "check_compaction",

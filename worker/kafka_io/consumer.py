@@ -23,9 +23,10 @@ from worker.kafka_io.membership import Membership
 from worker.kafka_io.position_jumps import PositionJump, PositionJumps
 from worker.kafka_io.readable_since import ReadableSince
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
-from worker.kafka_io.unpacking.refusals import RefusedValue
+from worker.kafka_io.received import record_of
+from worker.kafka_io.unpacking.refusals import KEY_AND_HEADERS_BYTES, Bounds
 from worker.kafka_io.watermarks import Watermarks
-from worker.records import Corrupt, Partition, Record
+from worker.records import Partition, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
     from worker.kafka_io.group_offsets import PendingCommit
     from worker.kafka_io.options import IsolationLevel, KafkaOptions
     from worker.offsets.lag import Watermark
+    from worker.records import Record
 
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 5.0
 _RECORD_BYTES = 4 * 1024 * 1024
-_KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
 
 
 class Consumer:
@@ -67,7 +68,7 @@ class Consumer:
         self._joins = Joins(self._client)
         self._while_joining = WhileJoining(self._client, self._joins)
         read_without_coordinator(self._client)
-        self._corruption = Corruption(self._client, record_bytes + _KEY_AND_HEADERS_BYTES)
+        self._corruption = Corruption(self._client, Bounds(record_bytes + KEY_AND_HEADERS_BYTES))
         self._static = StaticMember(self._client)
         self._jumps = PositionJumps(self._client)
         if options.auto_offset_reset == "latest":
@@ -115,7 +116,7 @@ class Consumer:
         except kafka_errors.KafkaError as error:
             self._get_over(error)
             return []
-        return [_record(self._partition(name), one) for name, received in fetched.items() for one in received]
+        return [record_of(self._partition(name), one) for name, received in fetched.items() for one in received]
 
     def rebalances(self) -> list[Rebalance]:
         """Return what happened to the partitions since the last call, in order."""
@@ -248,12 +249,3 @@ class Consumer:
             )
             return False
         return True
-
-
-def _record(partition: Partition, one: Any) -> Record:
-    value, corrupt, refused = one.value, None, None
-    if isinstance(value, Corrupt):
-        value, corrupt = None, value
-    elif isinstance(value, RefusedValue):
-        refused, value = value
-    return Record(partition, one.offset, one.timestamp, one.key, value, tuple(one.headers), corrupt, refused)

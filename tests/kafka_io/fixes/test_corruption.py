@@ -13,6 +13,7 @@ from tests.kafka_io.reading import Reader, turn_until
 from tests.support.damage import LENGTH_AT, overwrite, spoil, stored_batches, with_checksum
 from worker.kafka_io import Consumer, KafkaOptions
 from worker.kafka_io.fixes.corruption import Corruption, PollIsFullError, _Records
+from worker.kafka_io.unpacking.refusals import Bounds
 from worker.records import Partition
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def records_of(raw: bytes, end: int) -> Callable[[], _Records]:
     consumer: Any = type("Consumer", (), {})()
     consumer._subscription = _Subscription(name, end)
     consumer._fetcher = type("Fetcher", (), {"_parse_fetched_data": None})()
-    corruption = Corruption(consumer, 1_000_000)
+    corruption = Corruption(consumer, Bounds(1_000_000))
     return lambda: _Records(corruption, 0, name, MemoryRecords(raw))
 
 
