@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -125,6 +126,14 @@ class Cluster:
             <= {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}.items()
         ]
 
+    def uids(self) -> set[str]:
+        """Return what tells the workers' pods from their predecessors, which may have had the same names."""
+        return {pod["metadata"]["uid"] for pod in self.pods()}
+
+    def uid_of(self, pod: str) -> str:
+        """Return the uid of a pod."""
+        return str(self._pod(pod)["metadata"]["uid"])
+
     def run_once(self, image: str, *words: str) -> str:
         """Run an image's command to its end in a pod, and return what it has said."""
         rights = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -149,17 +158,25 @@ class Cluster:
                 return int(process.name)
         raise AssertionError(f"nothing runs in {pod}; the node says:\n{self._node.tail()}")
 
-    def force_delete(self, pod: str) -> None:
+    def force_delete(self, pod: str) -> float:
         """Delete a pod without grace, and end what it runs as a kubelet does, but without a SIGTERM before.
 
-        The node takes no notice of a pod that is gone from one moment to the next. It would start the container again:
-        the pod's network is taken away, so that it cannot.
+        Return when it was killed, in seconds since the epoch. The node takes no notice of a pod that is gone from one
+        moment to the next. It would start the container again: the pod's network is taken away, so that it cannot. And
+        it would report on the pod by its name: the pod of a StatefulSet, whose successor has that name, is killed
+        first, and deleted with a second's grace.
         """
         process = self.process_of(pod)
+        if self._pod(pod)["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet":
+            os.kill(process, signal.SIGKILL)
+            killed_s = time.time()
+            self.kubectl("delete", "pod", pod, "--grace-period=1", "--wait=false")
+            return killed_s
         network = subprocess.run(["ip", "netns", "identify", str(process)], check=True, capture_output=True, text=True)
         self.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
         subprocess.run(["ip", "netns", "delete", network.stdout.strip()], check=True)
         os.kill(process, signal.SIGKILL)
+        return time.time()
 
     def log_of(self, pod: str, namespace: str = NAMESPACE) -> list[str]:
         """Return what a pod's worker has said, in all its runs."""
@@ -171,9 +188,12 @@ class Cluster:
 
     def container_of(self, pod: str) -> dict[str, Any]:
         """Return what the node says of a pod's worker."""
-        (found,) = [each["status"] for each in self.pods() if each["metadata"]["name"] == pod]
-        (container,) = found["containerStatuses"]
+        (container,) = self._pod(pod)["status"]["containerStatuses"]
         return dict(container)
+
+    def _pod(self, name: str) -> dict[str, Any]:
+        (found,) = [each for each in self.pods() if each["metadata"]["name"] == name]
+        return found
 
     def story(self) -> Iterator[tuple[str, str]]:
         """Yield what helps to understand a failure, with a heading for each."""

@@ -67,7 +67,7 @@ def running(site: Site) -> Site:
         site.until("an event is reranked", lambda: any(each["outcome"] == "reranked" for _, each in load.results()))
     outcome = load.outcome()
     assert (outcome.lost, outcome.wrong) == (0, [])
-    first_s = min(at_ms for at_ms, each in load.found if each["outcome"] == "reranked") / 1000 - began_s
+    first_s = min(at_ms for at_ms, each in load.results() if each["outcome"] == "reranked") / 1000 - began_s
     took = f"{first_s:.1f} s to the first reranked event, {ready_s:.1f} s until both pods were ready"
     site.table.add("`kubectl apply`, with the image on the node", took)
     return site

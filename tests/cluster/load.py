@@ -13,13 +13,19 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.cluster.node_kafka import DEAD_LETTERS, REQUESTS, RESULTS
 from tests.integration.line import event
+from worker.kafka_io import KafkaOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
+
+    from kafka.consumer.fetcher import ConsumerRecord
 
 Place = tuple[int, int]  # partition and offset of a request
 BUDGET_MS = 1_000  # what an event has that names no budget
+OUTAGE_S = KafkaOptions().session_timeout_s + 2  # what is sent after a kill for so long may be late
 _RATE = 10.0
+_READ_MS = 100  # how soon the reader notices that it is to end
 
 
 class Request(NamedTuple):
@@ -27,6 +33,16 @@ class Request(NamedTuple):
 
     at_ms: int
     candidates: list[str]
+
+
+Results = list[tuple[float, dict[str, Any]]]  # each with when a reader of committed records had it, in ms
+
+
+class Outage(NamedTuple):
+    """How long some partitions had no worker, and how many requests were late that this does not excuse."""
+
+    took_s: float  # from the kill until the last of its requests that were late had a result
+    late_outside: int
 
 
 @dataclass(frozen=True)
@@ -39,16 +55,23 @@ class Outcome:
     late: int
     unranked: int
     wrong: list[str]
+    outage: Outage | None = None
 
     @property
     def late_share(self) -> float:
-        """The share whose first result came after its budget, by the broker's clock."""
+        """The share whose first result came after its budget."""
         return self.late / self.sent
 
 
-def judge(sent: dict[Place, Request], results: list[tuple[int, dict[str, Any]]], budget_ms: float) -> Outcome:
-    """Hold all results of a load, each with when the broker had it, against what was sent."""
-    first: dict[Place, tuple[int, dict[str, Any]]] = {}
+def judge(
+    sent: dict[Place, Request],
+    results: Sequence[tuple[float, dict[str, Any]]],
+    budget_ms: float,
+    *,
+    killed_ms: float | None = None,
+) -> Outcome:
+    """Hold all results of a load against what was sent. `killed_ms` is when a worker was killed, if one was."""
+    first: dict[Place, tuple[float, dict[str, Any]]] = {}
     counts: Counter[Place] = Counter()
     wrong = []
     for at_ms, result in results:
@@ -57,14 +80,25 @@ def judge(sent: dict[Place, Request], results: list[tuple[int, dict[str, Any]]],
         first.setdefault(place, (at_ms, result))
         if sorted(each["id"] for each in result["ranking"]) != sorted(sent[place].candidates):
             wrong.append(f"{place}: {result['ranking']}")
+    late = [(sent[place].at_ms, at_ms) for place, (at_ms, _) in first.items() if at_ms - sent[place].at_ms > budget_ms]
     return Outcome(
         sent=len(sent),
         lost=len(sent.keys() - first.keys()),
         repeated=sum(count > 1 for count in counts.values()),
-        late=sum(at_ms - sent[place].at_ms > budget_ms for place, (at_ms, _) in first.items()),
+        late=len(late),
         unranked=sum(result["outcome"] != "reranked" for _, result in first.values()),
         wrong=wrong,
+        outage=None if killed_ms is None else _outage(late, killed_ms),
     )
+
+
+def _outage(late: list[tuple[int, float]], killed_ms: float) -> Outage:
+    """Return what a kill explains of late requests, given as when each was sent and had its result.
+
+    What the worker had in hand, sent before the kill and without a result then, is of the outage too.
+    """
+    inside = [at_ms for sent_ms, at_ms in late if sent_ms <= killed_ms + OUTAGE_S * 1000 and at_ms > killed_ms]
+    return Outage((max(inside, default=killed_ms) - killed_ms) / 1000, len(late) - len(inside))
 
 
 class Load:
@@ -73,12 +107,14 @@ class Load:
     def __init__(self, broker: str, name: str, *, budget_ms: float = BUDGET_MS, **shape: int) -> None:
         self._broker, self._name, self._budget_ms, self._shape = broker, name, budget_ms, shape
         self._producer = KafkaProducer(bootstrap_servers=broker)
-        self._stopping = threading.Event()
+        self._stopping, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: BaseException | None = None
-        self._reader = _reader(broker)
-        self.found: list[tuple[int, dict[str, Any]]] = []
+        self._found: Results = []
         self.sent: dict[Place, Request] = {}
+        # A thread of its own: when a result can be read is when it is read, also while the test waits for something.
+        self._reading = threading.Thread(target=self._read, args=(_reader(broker),), daemon=True)
+        self._reading.start()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -116,25 +152,41 @@ class Load:
             at = future.get(30)
             self.sent[at.partition, at.offset] = Request(at.timestamp, [each["id"] for each in request["candidates"]])
 
-    def results(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return those that are there, and when the broker had each; fails where a request became a dead letter."""
-        for records in self._reader.poll(200).values():
-            for record in records:
-                assert record.topic == RESULTS, f"expected no dead letter, got one with {record.headers}"
-                result = json.loads(record.value)
-                if result["request_id"].startswith(f"{self._name}-"):
-                    self.found.append((record.timestamp, result))
-        return self.found
+    def results(self) -> Results:
+        """Return those that were read; fails where a request became a dead letter."""
+        if self._error is not None:
+            raise self._error
+        return list(self._found)
 
-    def outcome(self, *, within_s: float = 90) -> Outcome:
+    def outcome(self, *, within_s: float = 90, killed_ms: float | None = None) -> Outcome:
         """Wait until each request has a result, or the time is up, and hold them against each other."""
         deadline_s = time.monotonic() + within_s
         while True:
-            outcome = judge(self.sent, self.results(), self._budget_ms)
+            outcome = judge(self.sent, self.results(), self._budget_ms, killed_ms=killed_ms)
             if not outcome.lost or time.monotonic() > deadline_s:
-                self._reader.close()
+                self._closing.set()
+                self._reading.join()
                 self._producer.close()
                 return outcome
+            time.sleep(_READ_MS / 1000)
+
+    def _read(self, reader: KafkaConsumer) -> None:
+        try:
+            while not self._closing.is_set():
+                for records in reader.poll(_READ_MS).values():
+                    now_ms = time.time() * 1000
+                    for record in records:
+                        self._take(record, now_ms)
+        except BaseException as error:
+            self._error = error
+        finally:
+            reader.close()
+
+    def _take(self, record: ConsumerRecord, now_ms: float) -> None:
+        assert record.topic == RESULTS, f"expected no dead letter, got one with {record.headers}"
+        result = json.loads(record.value)
+        if result["request_id"].startswith(f"{self._name}-"):
+            self._found.append((now_ms, result))
 
 
 def _reader(broker: str) -> KafkaConsumer:

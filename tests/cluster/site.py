@@ -28,11 +28,15 @@ _SETTLED_S = 120.0
 
 @dataclass
 class Scenario:
-    """Something that is done under load: `took` is for the table, `killed` are pods that cannot end by themselves."""
+    """Something that is done under load: `took` is for the table, `killed` are pods that cannot end by themselves.
+
+    `killed_ms` is when a worker was killed, and its outage began.
+    """
 
     load: Load
     took: str = ""
     killed: set[str] = field(default_factory=set)
+    killed_ms: float | None = None
     outcome: Outcome | None = None
 
 
@@ -55,11 +59,11 @@ class Site:
         return Load(self.kafka.bootstrap_servers, f"load-{self._loads}", **more)
 
     def until_ready(self, count: int, timeout_s: float = _SETTLED_S, *, without: Collection[str] = ()) -> float:
-        """Wait until so many pods are ready, and there is no other nor one of those; return how long it took."""
+        """Wait until so many pods are ready, and there is no other nor one of those uids; return how long it took."""
 
         def holds() -> bool:
-            ready = self.cluster.ready()
-            return len(ready) == len(self.cluster.pods()) == count and not set(without) & set(ready)
+            uids = self.cluster.uids()
+            return len(self.cluster.ready()) == len(uids) == count and not set(without) & uids
 
         return self.until(f"{count} pods are ready and there is no other", holds, timeout_s)
 
@@ -79,7 +83,7 @@ class Site:
             scenario = Scenario(load)
             self.until("the load flows", lambda: len(load.results()) >= _FLOWING)
             yield scenario
-        outcome = scenario.outcome = load.outcome()
+        outcome = scenario.outcome = load.outcome(killed_ms=scenario.killed_ms)
         self.table.add(what, scenario.took, outcome)
         assert outcome.lost == 0, f"{outcome.lost} of {outcome.sent} requests have no result"
         assert outcome.wrong == [], "results that are no permutation of their candidates"

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tests.cluster.load import Outcome
 
 MARKS = ("<!-- the table of the cluster test -->", "<!-- its end -->")
-_COLUMNS = ("what was done", "how long it took", "requests", "lost", "more than once", "late", "unranked")
+_COUNTS = ("requests", "lost", "more than once", "late", "unranked", "outage", "late outside of it")
+_COLUMNS = ("what was done", "how long it took", *_COUNTS)
 
 
 class Table:
@@ -26,11 +27,13 @@ class Table:
 
     def add(self, what: str, took: str, outcome: Outcome | None = None) -> None:
         """Have a row, with what became of the requests if there were any."""
-        cells: tuple[str, ...] = ("", "", "", "", "")
+        cells: list[str] = []
         if outcome is not None:
             shares = (f"{count / outcome.sent:.1%}" for count in (outcome.late, outcome.unranked))
-            cells = (f"{outcome.sent:,}", str(outcome.lost), str(outcome.repeated), *shares)
-        self.rows.append((what, took, *cells))
+            cells += [f"{outcome.sent:,}", str(outcome.lost), str(outcome.repeated), *shares]
+            if outcome.outage is not None:
+                cells += [f"{outcome.outage.took_s:.1f} s", str(outcome.outage.late_outside)]
+        self.rows.append((what, took, *cells, *[""] * (len(_COUNTS) - len(cells))))
 
     def lines(self) -> list[str]:
         """Return the table as Markdown."""

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.site import CHANGE, GRACE_S
+from tests.cluster.disturbances import check_outage, delete, kill, roll
 
 if TYPE_CHECKING:
     from tests.cluster.site import Site
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(600)]
-
-_LATE = 0.05  # the share of requests that may be outside their budget of a second during a rolling update
 
 
 def test_after_apply_pods_run_as_a_user_without_rights_on_a_root_that_cannot_be_written(running: Site) -> None:
@@ -34,37 +32,15 @@ def test_after_apply_pods_run_as_a_user_without_rights_on_a_root_that_cannot_be_
 
 
 def test_a_rolling_update_loses_nothing_and_keeps_all_but_a_few_within_their_budgets(running: Site) -> None:
-    old = running.cluster.ready()
-    with running.under_load("a rolling update of two pods") as scenario:
-        began_s = time.monotonic()
-        running.apply(CHANGE)
-        running.cluster.kubectl("rollout", "status", "deployment/rerank-worker", "--timeout=200s", timeout_s=210)
-        running.until_ready(2, without=old)
-        scenario.took = f"{time.monotonic() - began_s:.0f} s"
-    assert scenario.outcome is not None
-    assert scenario.outcome.late_share < _LATE, scenario.outcome
+    roll(running, "a rolling update of two pods", "deployment/rerank-worker", running.apply)
 
 
 def test_a_pod_that_is_deleted_with_grace_is_replaced_and_nothing_is_lost(running: Site) -> None:
-    victim = running.cluster.ready()[0]
-    with running.under_load("`kubectl delete pod`") as scenario:
-        began_s = time.monotonic()
-        running.cluster.kubectl("delete", "pod", victim, timeout_s=GRACE_S + 15)
-        gone_s = time.monotonic() - began_s
-        running.until_ready(2, without=[victim])
-        scenario.took = f"{gone_s:.0f} s until it was gone, {time.monotonic() - began_s:.0f} s until another was ready"
-    assert running.cluster.said(victim)[-1]["event"] == "stopped"
+    delete(running, "`kubectl delete pod`")
 
 
-def test_a_pod_that_is_deleted_by_force_is_replaced_and_nothing_is_lost(running: Site) -> None:
-    victim = running.cluster.ready()[0]
-    with running.under_load("`kubectl delete pod --grace-period=0 --force`") as scenario:
-        scenario.killed.add(victim)
-        began_s = time.monotonic()
-        running.cluster.force_delete(victim)
-        running.until_ready(2, without=[victim])
-        scenario.took = f"{time.monotonic() - began_s:.0f} s until another was ready"
-    assert "stopping" not in {line.get("event") for line in running.cluster.said(victim)}
+def test_a_pod_that_is_deleted_by_force_is_replaced_and_only_its_outage_makes_requests_late(running: Site) -> None:
+    kill(running, "`kubectl delete pod --grace-period=0 --force`")
 
 
 def test_a_worker_that_stands_still_is_restarted_by_its_liveness_probe_and_nothing_is_lost(running: Site) -> None:
@@ -73,6 +49,7 @@ def test_a_worker_that_stands_still_is_restarted_by_its_liveness_probe_and_nothi
         scenario.killed.add(victim)
         began_s = time.monotonic()
         os.kill(running.cluster.process_of(victim), signal.SIGSTOP)
+        scenario.killed_ms = time.time() * 1000
         running.until("it is not ready", lambda: victim not in running.cluster.ready())
         unready_s = time.monotonic() - began_s
         running.until("it was restarted", lambda: bool(running.cluster.container_of(victim)["restartCount"]), 200)
@@ -83,3 +60,4 @@ def test_a_worker_that_stands_still_is_restarted_by_its_liveness_probe_and_nothi
             f"{unready_s:.0f} s until not ready, {restarted_s:.0f} s until restarted, {ready_s:.0f} s in all"
         )
     assert running.cluster.container_of(victim)["lastState"]["terminated"]["reason"] == "livenessProbeFailed"
+    check_outage(scenario)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.load import Outcome, Request, judge
+import pytest
+
+from tests.cluster.load import OUTAGE_S, Outage, Outcome, Request, judge
 
 SENT = {(0, 0): Request(1_000, ["a", "b"]), (0, 1): Request(2_000, ["a", "b"])}
 
@@ -35,6 +37,24 @@ def test_a_repeated_request_counts_by_its_first_result() -> None:
 def test_a_result_after_its_budget_is_late_and_one_that_was_not_scored_is_unranked() -> None:
     outcome = judge(SENT, [(2_001, _result(0, "a", "b", outcome="partial")), (2_100, _result(1, "a", "b"))], 1_000)
     assert (outcome.late, outcome.unranked, outcome.late_share) == (1, 1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("sent_ms", "result_ms", "outage"),
+    [
+        (4_000, 5_900, Outage(0.9, 0)),  # in hand when it was killed
+        (4_000, 5_200, Outage(0.2, 0)),
+        (3_000, 4_900, Outage(0.0, 1)),  # late before
+        (9_000, 11_500, Outage(6.5, 0)),
+        (9_000, 9_900, Outage(0.0, 0)),  # in time
+        (5_001 + OUTAGE_S * 1000, 20_000, Outage(0.0, 1)),
+    ],
+)
+def test_only_what_was_sent_before_the_group_missed_a_killed_worker_is_late_for_its_sake(
+    sent_ms: int, result_ms: float, outage: Outage
+) -> None:
+    sent = {(0, 0): Request(sent_ms, ["a"])}
+    assert judge(sent, [(result_ms, _result(0, "a"))], 1_000, killed_ms=5_000).outage == outage
 
 
 def test_a_ranking_that_lacks_or_repeats_a_candidate_is_wrong() -> None:

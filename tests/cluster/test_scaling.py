@@ -44,7 +44,6 @@ def _scale_up(running: Site) -> None:
     def all_are_there() -> bool:
         if running.kafka.waiting() < _BACKLOG:
             load.publish(100)
-        load.results()
         return len(running.cluster.ready()) == 6
 
     up_s = running.until("six workers are ready", all_are_there, 240)

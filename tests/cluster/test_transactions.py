@@ -1,30 +1,46 @@
-"""The worker as a StatefulSet with transactions: updated under load, and each request has one result."""
+"""The worker as a StatefulSet with transactions: updated, deleted, killed under load; each request has one result."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.site import CHANGE
+from tests.cluster.disturbances import delete, kill, roll
 
 if TYPE_CHECKING:
-    from tests.cluster.site import Site
+    from tests.cluster.site import Scenario, Site
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(600)]
 
 
-def test_a_rolling_update_of_exactly_once_pods_gives_each_request_one_result(site: Site) -> None:
+@pytest.fixture(scope="module")
+def transactional(site: Site) -> Site:
+    """The workers as the overlay has them, and ready."""
     site.cluster.kubectl("delete", "scaledobjects,deployments", "--all")
     site.until("no pod is left", lambda: not site.cluster.pods())
-    site.apply(overlay="exactly-once")
+    _apply(site)
     site.until_ready(2)
-    with site.under_load("exactly-once: a rolling update of two pods") as scenario:
-        began_s = time.monotonic()
-        site.apply(CHANGE, overlay="exactly-once")
-        site.cluster.kubectl("rollout", "status", "statefulset/rerank-worker", "--timeout=200s", timeout_s=210)
-        site.until_ready(2)
-        scenario.took = f"{time.monotonic() - began_s:.0f} s"
+    return site
+
+
+def test_a_rolling_update_of_exactly_once_pods_gives_each_request_one_result(transactional: Site) -> None:
+    what = "exactly-once: a rolling update of two pods"
+    _check(roll(transactional, what, "statefulset/rerank-worker", lambda option: _apply(transactional, option)))
+
+
+def test_an_exactly_once_pod_that_is_deleted_with_grace_gives_each_request_one_result(transactional: Site) -> None:
+    _check(delete(transactional, "exactly-once: `kubectl delete pod`"))
+
+
+def test_an_exactly_once_pod_that_is_deleted_by_force_gives_each_request_one_result(transactional: Site) -> None:
+    _check(kill(transactional, "exactly-once: a pod is killed, and deleted"))
+
+
+def _apply(site: Site, *options: str) -> None:
+    site.apply(*options, overlay="exactly-once")
+
+
+def _check(scenario: Scenario) -> None:
     assert scenario.outcome is not None
     assert scenario.outcome.repeated == 0
