@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from worker import logs
 from worker.channel import Channel
 from worker.dead_letters import REASONS
-from worker.delivery import Ending, open_delivery
+from worker.delivery import Ending, end_left_open, open_delivery
 from worker.kafka_io import Consumer, check_compaction, check_topics
 from worker.line import Line
 from worker.loading import load_apart
@@ -54,6 +54,7 @@ def run(settings: Settings) -> None:
     with closing(_start_server(settings, metrics, health)):
         check_topics(settings.kafka)
         check_compaction(settings.kafka)
+        end_left_open(settings)
         model, costs = load_apart(settings, metrics)
 
         def is_stopping() -> bool:

@@ -11,6 +11,8 @@ from worker.delivery.exactly_once import ExactlyOnce
 from worker.kafka_io import Producer, TransactionalProducer, record_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from worker.channel import Channel
     from worker.delivery.outcomes import Delivery, Ending
     from worker.kafka_io import Consumer
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def end_left_open(settings: Settings) -> None:
+    """End the transaction that this worker's predecessor has left open, if outcomes leave in transactions.
+
+    For the start, since the model takes longer to load than others can wait: the next owners of its partitions do not
+    begin before, and readers of committed records see nothing behind it. Raises StopError where the broker cannot be
+    used so.
+    """
+    kafka = settings.kafka
+    if settings.delivery.is_transactional:
+        limits = dict.fromkeys((kafka.result_topic, kafka.dead_letter_topic), kafka.max_record_bytes)
+        _connect(settings, limits).close()
+
+
 def open_delivery(
     settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
 ) -> Delivery:
@@ -28,13 +43,10 @@ def open_delivery(
     options, kafka = settings.delivery, settings.kafka
     if not options.is_transactional:
         return AtLeastOnce(Producer(kafka), endings)
-    name = options.transactional_id or f"{kafka.group_id}-{socket.gethostname()}"
     limits = record_limits(kafka)
-    log.info("transactions of %(id)s", {"id": name}, extra={"event": "transactional_id"})
+    log.info("transactions of %(id)s", {"id": _transactional_id(settings)}, extra={"event": "transactional_id"})
     return ExactlyOnce(
-        lambda: TransactionalProducer(
-            kafka, transactional_id=name, timeout_s=options.transaction_timeout_s, limits=limits
-        ),
+        lambda: _connect(settings, limits),
         consumer.membership,
         options,
         endings,
@@ -42,3 +54,14 @@ def open_delivery(
         pulse=pulse,
         patience_s=kafka.delivery_timeout_s,
     )
+
+
+def _connect(settings: Settings, limits: Mapping[str, int]) -> TransactionalProducer:
+    timeout_s = settings.delivery.transaction_timeout_s
+    return TransactionalProducer(
+        settings.kafka, transactional_id=_transactional_id(settings), timeout_s=timeout_s, limits=limits
+    )
+
+
+def _transactional_id(settings: Settings) -> str:
+    return settings.delivery.transactional_id or f"{settings.kafka.group_id}-{socket.gethostname()}"
