@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,22 @@ def kill(site: Site, what: str) -> Scenario:
         site.until_ready(2, without=[old])
         scenario.took = f"{time.monotonic() - began_s:.0f} s until another was ready"
     assert "stopping" not in {line.get("event") for line in site.cluster.said(victim)[said:]}
+    check_outage(scenario)
+    return scenario
+
+
+def crash(site: Site, what: str) -> Scenario:
+    """Kill a worker inside its pod, which starts it again: as a pod that is deleted by force."""
+    victim = site.cluster.ready()[0]
+    restarts = site.cluster.container_of(victim)["restartCount"]
+    with site.under_load(what) as scenario:
+        scenario.killed.add(victim)
+        began_s = time.monotonic()
+        os.kill(site.cluster.process_of(victim), signal.SIGKILL)
+        scenario.killed_ms = time.time() * 1000
+        site.until("it was restarted", lambda: site.cluster.container_of(victim)["restartCount"] > restarts)
+        site.until_ready(2)
+        scenario.took = f"{time.monotonic() - began_s:.0f} s until it was ready again"
     check_outage(scenario)
     return scenario
 

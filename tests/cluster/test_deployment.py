@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.disturbances import check_outage, delete, kill, roll
+from tests.cluster.disturbances import check_outage, crash, delete, kill, roll
 
 if TYPE_CHECKING:
     from tests.cluster.site import Site
@@ -41,6 +41,12 @@ def test_a_pod_that_is_deleted_with_grace_is_replaced_and_nothing_is_lost(runnin
 
 def test_a_pod_that_is_deleted_by_force_is_replaced_and_only_its_outage_makes_requests_late(running: Site) -> None:
     kill(running, "`kubectl delete pod --grace-period=0 --force`")
+
+
+def test_a_worker_that_is_killed_is_started_again_in_its_pod_and_only_its_outage_makes_requests_late(
+    running: Site,
+) -> None:
+    crash(running, "a worker is killed, and started again in its pod")
 
 
 def test_a_worker_that_stands_still_is_restarted_by_its_liveness_probe_and_nothing_is_lost(running: Site) -> None:

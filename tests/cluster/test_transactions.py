@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.disturbances import delete, kill, roll
+from tests.cluster.disturbances import crash, delete, kill, roll
 
 if TYPE_CHECKING:
     from tests.cluster.site import Scenario, Site
@@ -35,6 +35,10 @@ def test_an_exactly_once_pod_that_is_deleted_with_grace_gives_each_request_one_r
 
 def test_an_exactly_once_pod_that_is_deleted_by_force_gives_each_request_one_result(transactional: Site) -> None:
     _check(kill(transactional, "exactly-once: a pod is killed, and deleted"))
+
+
+def test_an_exactly_once_worker_that_is_killed_in_its_pod_gives_each_request_one_result(transactional: Site) -> None:
+    _check(crash(transactional, "exactly-once: a worker is killed, and started again in its pod"))
 
 
 def _apply(site: Site, *options: str) -> None:
