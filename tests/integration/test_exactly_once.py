@@ -6,12 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from tests.integration.line import Line, Worker, event, sources, wait_until
 from worker.exits import Exit
+from worker.kafka_io import KafkaOptions, TransactionalProducer, record_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from kafka.consumer.fetcher import ConsumerRecord
 
@@ -131,3 +134,18 @@ def test_a_second_worker_with_the_same_id_ends_the_first_which_says_why(line: Li
     assert first.wait(120) == Exit.FENCED
     assert f"transactional id {line.group}-same was taken" in first.tail()
     _results(line, sent)
+
+
+def test_a_worker_ends_what_its_predecessor_has_left_open_before_it_loads_its_model(line: Line, tmp_path: Path) -> None:
+    kafka = KafkaOptions(bootstrap_servers=line.broker, result_topic=line.results, dead_letter_topic=line.dead_letters)
+    name = f"{line.group}-0"
+    killed = TransactionalProducer(kafka, transactional_id=name, timeout_s=600, limits=record_limits(kafka))
+    killed.send(line.results, b"k", b"never committed", ())
+    killed.settle()
+    with KafkaConsumer(bootstrap_servers=line.broker, isolation_level="read_committed") as reader:
+        places = [TopicPartition(line.results, number) for number in reader.partitions_for_topic(line.results)]
+        before = sum(reader.end_offsets(places).values())
+        ids = {"delivery": "exactly-once", "transactional_id": name}
+        assert line.start(wait=False, model=tmp_path / "no-model", **ids).wait(60) == Exit.MODEL
+        assert sum(reader.end_offsets(places).values()) == before + 2  # the record, and the mark that it is none
+    killed.close(0)
