@@ -14,6 +14,7 @@ from worker.kafka_io import check_topics
 from worker.tools.lists import heading, ranked
 from worker.tools.screen import Screen, complain, plain, write_json
 from worker.tools.tail import Tail
+from worker.tools.unreadable import unreadable
 
 if TYPE_CHECKING:
     from worker.jobs import Record
@@ -94,6 +95,9 @@ class _Screen:
             self._err.print(plain(text, "dim"), soft_wrap=True)
 
     def show(self, record: Record, *, is_result: bool) -> None:
+        if (lost := unreadable(record)) is not None:
+            complain(f"skipped: {lost}")
+            return
         try:
             if is_result:
                 self._show_result(record)
