@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from worker.exits import Exit, StopError
-from worker.kafka_io import KafkaOptions, Producer, check_compaction
+from worker.kafka_io import (
+    KafkaOptions,
+    KeyWanted,
+    KeyWantedInTransaction,
+    Producer,
+    TransactionalProducer,
+    check_compaction,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,13 +71,33 @@ def test_a_record_that_the_broker_refuses_for_want_of_a_key_says_what_to_set(
     plain: KafkaOptions, compacted: str
 ) -> None:
     reports: list[Exception | None] = []
+    beside: list[Exception | None] = []
     with Producer(replace(plain, result_topic=compacted)) as producer:
         producer.send(compacted, b"key", b"v", (), reports.append)
         assert producer.flush(30)
         producer.send(compacted, None, b"v", (), reports.append)
         producer.flush(30)
+        producer.send(compacted, b"key", b"v", (), beside.append)  # the client cannot go on
     taken, refused = reports
     assert taken is None
-    assert isinstance(refused, StopError)
-    assert refused.code is Exit.DELIVERY
+    assert isinstance(refused, KeyWanted)
+    assert refused.topic == compacted
     assert "--key-for-keyless request_id" in str(refused)
+    assert [type(each) for each in beside] == [KeyWanted]
+
+
+def test_a_transaction_that_fails_for_want_of_a_key_names_the_topic(plain: KafkaOptions, compacted: str) -> None:
+    options = replace(plain, result_topic=compacted)
+    producer = TransactionalProducer(
+        options,
+        transactional_id=compacted,
+        timeout_s=10,
+        limits={compacted: 1_000_000, plain.dead_letter_topic: 1_000_000},
+    )
+    producer.send(plain.dead_letter_topic, None, b"v", ())
+    producer.send(compacted, b"key", b"v", ())
+    producer.send(compacted, None, b"v", ())
+    with pytest.raises(KeyWantedInTransaction) as caught:
+        producer.settle()
+    assert caught.value.topic == compacted
+    producer.close()

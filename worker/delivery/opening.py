@@ -27,7 +27,7 @@ def open_delivery(
     """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
     options, kafka = settings.delivery, settings.kafka
     if not options.is_transactional:
-        return AtLeastOnce(Producer(kafka), endings)
+        return AtLeastOnce(lambda: Producer(kafka), endings)
     name = options.transactional_id or f"{kafka.group_id}-{socket.gethostname()}"
     limits = record_limits(kafka)
     log.info("transactions of %(id)s", {"id": name}, extra={"event": "transactional_id"})

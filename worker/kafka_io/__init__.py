@@ -8,8 +8,8 @@ from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.rebalance import Rebalance
 from worker.kafka_io.topics import check_topics
-from worker.kafka_io.transactions import TransactionalProducer, TransactionFailed
-from worker.kafka_io.writer import RecordTooLarge, record_limits
+from worker.kafka_io.transactions import KeyWantedInTransaction, TransactionalProducer, TransactionFailed
+from worker.kafka_io.writer import KeyWanted, RecordTooLarge, record_limits
 
 __all__ = [
     "CommitRefused",
@@ -17,6 +17,8 @@ __all__ = [
     "IsolationLevel",
     "Jump",
     "KafkaOptions",
+    "KeyWanted",
+    "KeyWantedInTransaction",
     "PendingCommit",
     "Producer",
     "Rebalance",

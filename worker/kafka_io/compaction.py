@@ -31,8 +31,8 @@ def check_compaction(options: KafkaOptions) -> None:
     policies, unknown = _policies(options)
     if unknown:
         log.warning(
-            "could not read the cleanup.policy of %(topics)s: %(error)s; where that is compact, the first request "
-            "without a key stops the worker",
+            "could not read the cleanup.policy of %(topics)s: %(error)s; where that is compact, "
+            "requests without a key become dead letters",
             {"topics": ", ".join(unknown), "error": unknown[next(iter(unknown))]},
             extra={"event": "policies_unknown"},
         )
