@@ -15,6 +15,7 @@ from worker.kafka_io import (
     Producer,
     TransactionalProducer,
     check_compaction,
+    check_topics,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def compacted(request: pytest.FixtureRequest, topics: Callable[..., str]) -> str
 
 
 def test_topics_that_are_not_compacted_are_taken(plain: KafkaOptions) -> None:
-    check_compaction(plain)
+    check_compaction(plain, check_topics(plain))
 
 
 @pytest.mark.parametrize("option", ["result_topic", "dead_letter_topic"])
@@ -49,19 +50,20 @@ def test_a_compacted_topic_is_refused_with_one_line_unless_what_has_no_key_gets_
     changed: dict[str, Any] = {option: compacted}
     options = replace(plain, **changed)
     with pytest.raises(StopError) as stop:
-        check_compaction(options)
+        check_compaction(options, check_topics(options))
     said = str(stop.value)
     assert stop.value.code is Exit.TOPIC
     assert f"of {compacted}; " in said
     assert "--key-for-keyless request_id" in said
     assert "\n" not in said
-    check_compaction(replace(options, key_for_keyless="request_id"))
+    check_compaction(replace(options, key_for_keyless="request_id"), check_topics(options))
 
 
 def test_where_the_broker_may_not_say_it_that_is_a_warning(
     secure_broker: SecureBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_compaction(secure_broker.scram())
+    options = secure_broker.scram()
+    check_compaction(options, check_topics(options))
     assert [getattr(record, "event", None) for record in caplog.records if record.levelname == "WARNING"] == [
         "policies_unknown"
     ]

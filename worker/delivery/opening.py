@@ -13,7 +13,7 @@ from worker.kafka_io import Producer, TransactionalProducer, record_limits
 if TYPE_CHECKING:
     from worker.channel import Channel
     from worker.delivery.outcomes import Delivery, Ending
-    from worker.kafka_io import Consumer
+    from worker.kafka_io import Consumer, TopicSettings
     from worker.metrics import Metrics
     from worker.pipeline import Pulse
     from worker.settings import Settings
@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def open_delivery(
-    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
+def open_delivery(  # noqa: PLR0913, PLR0917 - it stands between all of these
+    settings: Settings,
+    topics: TopicSettings,
+    consumer: Consumer,
+    endings: Channel[Ending],
+    metrics: Metrics,
+    pulse: Pulse,
 ) -> Delivery:
-    """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
+    """Return how outcomes are delivered to `topics`. Raises StopError where the broker cannot be used so."""
     options, kafka = settings.delivery, settings.kafka
     if not options.is_transactional:
-        return AtLeastOnce(lambda: Producer(kafka), endings)
+        return AtLeastOnce(lambda: Producer(kafka, topics), endings)
     name = options.transactional_id or f"{kafka.group_id}-{socket.gethostname()}"
-    limits = record_limits(kafka)
+    limits = record_limits(kafka, topics)
     log.info("transactions of %(id)s", {"id": name}, extra={"event": "transactional_id"})
     return ExactlyOnce(
         lambda: TransactionalProducer(

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 from kafka import errors as kafka_errors
 
-from worker.kafka_io.writer import KeyWanted, RecordTooLarge, Writer, record_limits
+from worker.kafka_io.topic_settings import record_limits
+from worker.kafka_io.writer import KeyWanted, RecordTooLarge, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from worker.kafka_io.options import KafkaOptions
+    from worker.kafka_io.topic_settings import TopicSettings
 
 
 class Producer(Writer):
-    """A producer of single records."""
+    """A producer of single records; without `settings` it asks the brokers for the limits of its topics itself."""
 
-    def __init__(self, options: KafkaOptions) -> None:
-        super().__init__(options, record_limits(options), delivery_timeout_s=options.delivery_timeout_s)
+    def __init__(self, options: KafkaOptions, settings: TopicSettings | None = None) -> None:
+        super().__init__(options, record_limits(options, settings), delivery_timeout_s=options.delivery_timeout_s)
 
     def send(
         self,

@@ -13,7 +13,6 @@ from worker.exits import Exit, StopError
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.null_headers import let_nulls_through, marked
-from worker.kafka_io.topics import size_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,12 +47,6 @@ class KeyWanted(Exception):  # noqa: N818 - the delivery's answer is to start ov
             else "it was sent together with a record without a key, which its topic refuses"
         )
         self.topic = topic
-
-
-def record_limits(options: KafkaOptions) -> dict[str, int]:
-    """Ask how large the largest record may be that the result and the dead-letter topic take, in bytes."""
-    limits = size_limits(options, (options.result_topic, options.dead_letter_topic))
-    return {topic: min(limit, options.max_record_bytes) for topic, limit in limits.items()}
 
 
 class Writer:
