@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Format = Literal["table", "json"]
 
 _POLL_S = 0.2
+_KEY_CHARS = 100  # a key may have a megabyte
 
 
 class NotAResultError(ValueError):
@@ -117,6 +118,10 @@ class _Screen:
 
 
 def _described(letter: dead_letters.DeadLetter) -> str:
-    key = "no key" if letter.key is None else repr(letter.key.decode("utf-8", "replace"))
+    key = "no key" if letter.key is None else repr(_shortened(letter.key.decode("utf-8", "replace")))
     source = f"{letter.partition.topic}[{letter.partition.number}] offset {letter.offset}"
     return f"{source}, {key}: {letter.reason}: {letter.message}"
+
+
+def _shortened(key: str) -> str:
+    return key if len(key) <= _KEY_CHARS else f"{key[:_KEY_CHARS]}…"
