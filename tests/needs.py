@@ -17,18 +17,20 @@ PACKAGES = {
     "debootstrap": "debootstrap",
     "ip": "iproute2",
     "java": "default-jre-headless",
+    "mount": "mount",
     "nsenter": "util-linux",
     "openssl": "openssl",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "unshare": "util-linux",
+    "xz": "xz-utils",
     _CHROMIUM: _CHROMIUM,
 }
 _OTHER_NAMES = {_CHROMIUM: ("chromium", "chromium-browser", "google-chrome")}
 _IMAGE = ("buildah", "debootstrap")
 TARGETS = {
     "image": _IMAGE,
-    "cluster-test": (*_IMAGE, "unshare", "ip", "nsenter", "openssl", "prometheus", "java"),
+    "cluster-test": (*_IMAGE, "unshare", "mount", "ip", "nsenter", "xz", "openssl", "prometheus", "java"),
     "check-deploy": ("openssl",),
     "soak": ("java",),
     "pictures": (_CHROMIUM, "prometheus", "java"),

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
     [
         *((["-m", "tests.needs", target], target) for target in TARGETS),
         (["-m", "tests.deploy.image"], "image"),
+        (["-m", "tests.deploy.draw", "--kafka-home", "kafka"], "pictures"),
+        (["-m", "tests.faults.soak"], "soak"),
     ],
 )
 def test_without_its_programs_it_ends_with_one_line_that_names_the_packages(

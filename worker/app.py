@@ -27,6 +27,7 @@ from worker.watched import Pulses, awaited, watched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.kafka_io import TopicSettings
     from worker.model.cross_encoder import CrossEncoder
     from worker.scheduling.cost_model import CostModel
     from worker.settings import Settings
@@ -52,16 +53,25 @@ def run(settings: Settings) -> None:
     metrics.events.default_budget.set(settings.events.default_budget_ms / 1000)
     health = Health(settings.server.live_limit_s)
     with closing(_start_server(settings, metrics, health)):
-        check_topics(settings.kafka)
-        check_compaction(settings.kafka)
-        end_left_open(settings)
+        topics = check_topics(settings.kafka)
+        check_compaction(settings.kafka, topics)
+        end_left_open(settings, topics)
         model, costs = load_apart(settings, metrics)
 
         def is_stopping() -> bool:
             signals.finish_first()  # the main loop asks before it reads anything
             return signals.asked()
 
-        serve(settings, model, costs, metrics, health=health, is_stopping=is_stopping, traces=traces)
+        serve(
+            settings,
+            model,
+            costs,
+            metrics,
+            health=health,
+            is_stopping=is_stopping,
+            topics=topics,
+            traces=traces,
+        )
     log.info("stopped", extra={"event": "stopped"})
 
 
@@ -73,11 +83,12 @@ def serve(  # noqa: PLR0913 - everything meets here
     *,
     health: Health,
     is_stopping: Callable[[], bool],
+    topics: TopicSettings,
     traces: Traces | None = None,
 ) -> None:
     """Read, score and publish with this model until `is_stopping`, which the main loop asks on every turn.
 
-    The topics must exist. Raises as `run` does.
+    The topics must exist, and `topics` is what `check_topics` has found of them. Raises as `run` does.
     """
     _freeze_heap()
     pulses, endings = Pulses.new(), Channel[Ending]()
@@ -85,7 +96,9 @@ def serve(  # noqa: PLR0913 - everything meets here
     with ExitStack() as last, ExitStack() as stack:
         watchdog = stack.enter_context(Watchdog(settings.watchdog))  # the first, so that it sees the others close
         consumer = stack.enter_context(_open_consumer(settings))
-        delivery = stack.enter_context(closing(open_delivery(settings, consumer, endings, metrics, pulses.publisher)))
+        delivery = stack.enter_context(
+            closing(open_delivery(settings, topics, consumer, endings, metrics, pulses.publisher))
+        )
         line = Line(
             settings, model, costs, consumer, delivery, endings=endings, metrics=metrics, pulses=pulses, traces=traces
         )

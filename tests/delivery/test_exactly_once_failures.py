@@ -9,6 +9,7 @@ from tests.delivery.transacting import LONG_S, Line, Producer
 from worker.delivery import Outgoing
 from worker.exits import Exit, StopError
 from worker.jobs import Job, Partition
+from worker.kafka_io import KeyWantedInTransaction
 
 
 def test_a_rebalance_that_takes_too_long_costs_the_transaction() -> None:
@@ -98,3 +99,14 @@ def test_transactions_that_fail_again_and_again_end_the_worker_too() -> None:
             assert raised.value.code is Exit.STUCK
         else:
             line.tend(in_s=LONG_S)
+
+
+def test_a_topic_that_refuses_a_record_without_a_key_costs_the_transaction_and_is_remembered() -> None:
+    old, new = Producer("settle", KeyWantedInTransaction("results")), Producer()
+    line = Line(old, new)
+    job = line.send()
+    line.tend(in_s=LONG_S)
+    assert old.done[-1] == "close"
+    assert line.ended() == [(job, True, False)]
+    assert "results" in line.delivery.keyed
+    assert "dead-letters" not in line.delivery.keyed

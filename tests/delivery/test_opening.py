@@ -9,11 +9,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from worker.delivery import DeliveryOptions, end_left_open
-from worker.kafka_io import KafkaOptions, TransactionalProducer
+from worker.kafka_io import KafkaOptions, TopicSettings, TransactionalProducer
 from worker.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+NO_SETTINGS = TopicSettings({}, {}, {})
 
 
 @pytest.mark.apache
@@ -36,10 +38,10 @@ def test_a_transaction_that_a_killed_predecessor_has_left_open_is_ended(
     place = TopicPartition(topic, 0)
     with KafkaConsumer(bootstrap_servers=apache_kafka, isolation_level="read_committed") as reader:
         assert reader.end_offsets([place])[place] == 0
-        end_left_open(settings)
+        end_left_open(settings, NO_SETTINGS)
         assert reader.end_offsets([place])[place] == 2  # the record, and the mark that it is none
     predecessor.close(0)
 
 
 def test_at_least_once_there_is_nothing_to_end() -> None:
-    end_left_open(load({"bootstrap_servers": "nobody.invalid:9"}, {}))
+    end_left_open(load({"bootstrap_servers": "nobody.invalid:9"}, {}), NO_SETTINGS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 import time
 import uuid
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from tests.deploy.expressions import dashboards, targets
 from tests.deploy.scene import scene
 from tests.deploy.screens import picture_status_page, picture_top
+from tests.needs import lacking
 from worker.tools.brokers import ApacheKafka
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--rate", type=float, default=10.0, help="events a second, on average")
     given = parser.parse_args()
+    if lack := lacking("pictures"):
+        sys.exit(lack)
     with (
         tempfile.TemporaryDirectory() as folder,
         ApacheKafka(given.kafka_home, folder=Path(folder) / "broker") as broker,

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,6 +148,25 @@ def test_every_selector_finds_the_pods_and_none_finds_all_there_are(manifests: M
     found = [selector["matchLabels"] for selector in selectors] + [service["spec"]["selector"]]
     assert len(found) == 7
     assert all(one and one.items() <= labels for one in found)
+
+
+def test_the_network_policy_lets_the_worker_out_to_public_addresses_alone_whether_by_ipv4_or_by_ipv6(
+    manifests: Manifests,
+) -> None:
+    (policy,) = manifests.of_kind("NetworkPolicy")
+    blocks = [to["ipBlock"] for rule in policy["spec"]["egress"] for to in rule["to"] if "ipBlock" in to]
+
+    def is_let_out(text: str) -> bool:
+        address = ip_address(text)
+        return any(
+            address in ip_network(block["cidr"]) and not any(address in ip_network(each) for each in block["except"])
+            for block in blocks
+        )
+
+    assert all(map(is_let_out, ["8.8.8.8", "2606:4700::1111"]))
+    # Of pods, nodes and carriers, and where clouds give out credentials: AWS has an IPv6 address for that, too.
+    private = ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "fd00:ec2::254", "fe80::1"]
+    assert not any(map(is_let_out, private))
 
 
 def test_keda_scales_what_is_there_on_the_worker_s_own_group_and_topic(manifests: Manifests) -> None:

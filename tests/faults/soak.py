@@ -27,6 +27,7 @@ from tests.faults.samples import Sample, Sampler, drift
 from tests.faults.soak_plot import draw
 from tests.faults.trial import Trial
 from tests.integration.line import SHIPPED_MODEL
+from tests.needs import lacking
 from worker.tools.bench.environment import Environment
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Soak:
 def main() -> int:
     """Run it, write and draw what was seen, and return 1 where an invariant was broken."""
     given = _arguments()
+    if lack := lacking("soak"):
+        sys.exit(lack)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="rerank-soak-"))
     home = Path(os.environ.get("KAFKA_HOME", "../shared/kafka"))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from worker.exits import Exit, StopError
-from worker.kafka_io import KafkaOptions, Producer, check_compaction
+from worker.kafka_io import (
+    KafkaOptions,
+    KeyWanted,
+    KeyWantedInTransaction,
+    Producer,
+    TransactionalProducer,
+    check_compaction,
+    check_topics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +40,7 @@ def compacted(request: pytest.FixtureRequest, topics: Callable[..., str]) -> str
 
 
 def test_topics_that_are_not_compacted_are_taken(plain: KafkaOptions) -> None:
-    check_compaction(plain)
+    check_compaction(plain, check_topics(plain))
 
 
 @pytest.mark.parametrize("option", ["result_topic", "dead_letter_topic"])
@@ -42,19 +50,20 @@ def test_a_compacted_topic_is_refused_with_one_line_unless_what_has_no_key_gets_
     changed: dict[str, Any] = {option: compacted}
     options = replace(plain, **changed)
     with pytest.raises(StopError) as stop:
-        check_compaction(options)
+        check_compaction(options, check_topics(options))
     said = str(stop.value)
     assert stop.value.code is Exit.TOPIC
     assert f"of {compacted}; " in said
     assert "--key-for-keyless request_id" in said
     assert "\n" not in said
-    check_compaction(replace(options, key_for_keyless="request_id"))
+    check_compaction(replace(options, key_for_keyless="request_id"), check_topics(options))
 
 
 def test_where_the_broker_may_not_say_it_that_is_a_warning(
     secure_broker: SecureBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_compaction(secure_broker.scram())
+    options = secure_broker.scram()
+    check_compaction(options, check_topics(options))
     assert [getattr(record, "event", None) for record in caplog.records if record.levelname == "WARNING"] == [
         "policies_unknown"
     ]
@@ -64,13 +73,33 @@ def test_a_record_that_the_broker_refuses_for_want_of_a_key_says_what_to_set(
     plain: KafkaOptions, compacted: str
 ) -> None:
     reports: list[Exception | None] = []
+    beside: list[Exception | None] = []
     with Producer(replace(plain, result_topic=compacted)) as producer:
         producer.send(compacted, b"key", b"v", (), reports.append)
         assert producer.flush(30)
         producer.send(compacted, None, b"v", (), reports.append)
         producer.flush(30)
+        producer.send(compacted, b"key", b"v", (), beside.append)  # the client cannot go on
     taken, refused = reports
     assert taken is None
-    assert isinstance(refused, StopError)
-    assert refused.code is Exit.DELIVERY
+    assert isinstance(refused, KeyWanted)
+    assert refused.topic == compacted
     assert "--key-for-keyless request_id" in str(refused)
+    assert [type(each) for each in beside] == [KeyWanted]
+
+
+def test_a_transaction_that_fails_for_want_of_a_key_names_the_topic(plain: KafkaOptions, compacted: str) -> None:
+    options = replace(plain, result_topic=compacted)
+    producer = TransactionalProducer(
+        options,
+        transactional_id=compacted,
+        timeout_s=10,
+        limits={compacted: 1_000_000, plain.dead_letter_topic: 1_000_000},
+    )
+    producer.send(plain.dead_letter_topic, None, b"v", ())
+    producer.send(compacted, b"key", b"v", ())
+    producer.send(compacted, None, b"v", ())
+    with pytest.raises(KeyWantedInTransaction) as caught:
+        producer.settle()
+    assert caught.value.topic == compacted
+    producer.close()

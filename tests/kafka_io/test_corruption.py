@@ -14,6 +14,7 @@ from tests.kafka_io.reading import Reader, turn_until
 from worker.jobs import Partition
 from worker.kafka_io import Consumer, KafkaOptions
 from worker.kafka_io.corruption import Corruption, PollIsFullError, _Records
+from worker.kafka_io.refusals import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -217,7 +218,7 @@ def records_of(raw: bytes, end: int) -> Callable[[], _Records]:
     consumer: Any = type("Consumer", (), {})()
     consumer._subscription = _Subscription(name, end)
     consumer._fetcher = type("Fetcher", (), {"_parse_fetched_data": None})()
-    corruption = Corruption(consumer, 1_000_000)
+    corruption = Corruption(consumer, Bounds(1_000_000))
     return lambda: _Records(corruption, 0, name, MemoryRecords(raw))
 
 

@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import lz4.frame
 import pytest
 from kafka.errors import CorruptRecordError
 from kafka.record import MemoryRecordsBuilder
@@ -13,7 +14,7 @@ from kafka.record import MemoryRecordsBuilder
 from tests.damage import with_checksum
 from worker.kafka_io import legacy_batches, record_batches, unpacking
 from worker.kafka_io.record_batches import BoundedRecords
-from worker.kafka_io.refusals import MOST_HEADERS, RefusedValue
+from worker.kafka_io.refusals import MOST_HEADERS, Bounds, RefusedValue
 from worker.kafka_io.unpacking import CODECS
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def batch(*records: Made, codec: str = "none", magic: int = 2) -> bytes:
 
 
 def read(raw: bytes, fetch_offset: int = FIRST, record_bytes: int = MOST) -> list[Any]:
-    return [record for made in BoundedRecords(raw, fetch_offset, record_bytes) for record in made]
+    return [record for made in BoundedRecords(raw, fetch_offset, Bounds(record_bytes)) for record in made]
 
 
 def refused(record: Any) -> Refused:
@@ -115,9 +116,20 @@ def test_one_stands_for_all_that_cannot_be_unpacked_from_where_it_was_fetched(
     assert (refused(rest).dropped or ("",))[0].endswith(" codec=snappy")
 
 
+def _old_lz4(content: bytes) -> bytes:
+    """Return lz4 with a checksum of its header that is not right, as Kafka's clients before 0.10 wrote it."""
+    packed = bytearray(lz4.frame.compress(content, store_size=False))
+    packed[6] ^= 0xFF
+    return bytes(packed)
+
+
+@pytest.mark.parametrize("magic", [0, 1])
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4"])
-def test_a_batch_of_an_old_format_is_read_or_one_stands_for_it(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = batch(of(SMALL), of(SMALL * 1000), codec=codec, magic=1)
+def test_a_batch_of_an_old_format_is_read_or_one_stands_for_it(
+    codec: str, magic: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kafka.record.legacy_records.lz4_encode_old_kafka", _old_lz4)
+    raw = batch(of(SMALL), of(SMALL * 1000), codec=codec, magic=magic)
     assert [record.value for record in read(raw)] == [SMALL, SMALL * 1000]
     monkeypatch.setattr(legacy_batches, "MOST_BLOCK_BYTES", 1000)
     (whole,) = read(raw, fetch_offset=99)

@@ -1,12 +1,15 @@
 """The check of the topics at the start."""
 
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
 
 from worker.exits import Exit, StopError
-from worker.kafka_io import KafkaOptions, check_topics
+from worker.kafka_io import KafkaOptions, check_compaction, check_topics, record_limits
+from worker.kafka_io.connect import connect
 
 pytestmark = pytest.mark.broker
 
@@ -57,3 +60,31 @@ def test_missing_topics_are_made_where_that_was_asked_for_and_may_be_there_alrea
     check_topics(options)
     assert [len(topic["partitions"]) for topic in admin.describe_topics(names)] == [3, 3, 3]
     admin.delete_topics(names)
+
+
+@pytest.mark.apache
+def test_one_connection_answers_all_that_is_asked_at_the_start(
+    apache_kafka: str, topics: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [
+        topics("small", settings={"max.message.bytes": "5000"}),
+        topics("compacted", settings={"cleanup.policy": "compact"}),
+    ]
+    opened: list[type] = []
+
+    def noted(make: type, *given: Any, **settings: Any) -> Any:
+        opened.append(make)
+        return connect(make, *given, **settings)
+
+    for module in ("topics", "topic_settings"):
+        monkeypatch.setattr(f"worker.kafka_io.{module}.connect", noted)
+    options = KafkaOptions(
+        bootstrap_servers=apache_kafka, request_topic=names[0], result_topic=names[0], dead_letter_topic=names[1]
+    )
+    settings = check_topics(options)
+    with pytest.raises(StopError):
+        check_compaction(options, settings)
+    assert record_limits(options, settings) == {names[0]: 5000, names[1]: options.max_record_bytes}
+    assert settings.policies == {names[0]: "delete", names[1]: "compact"}
+    assert settings.unsaid == {}
+    assert opened == [KafkaAdminClient]

@@ -13,7 +13,7 @@ import zstandard
 from kafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from kafka.errors import CorruptRecordError
 
-from worker.kafka_io.unpacking import CODECS, MOST_BLOCK_BYTES, PIECE_BYTES, TooLargeToUnpackError, unpacked
+from worker.kafka_io.unpacking import CODECS, MOST_BLOCK_BYTES, PIECE_BYTES, TooLargeToUnpackError, old_lz4, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,16 @@ def test_the_pieces_are_what_was_packed(codec: str, pack: Callable[[bytes], byte
 def test_what_ends_too_early_is_not_taken_for_the_whole(codec: str, pack: Callable[[bytes], bytes]) -> None:
     with pytest.raises(CorruptRecordError):
         list(unpacked(CODECS.index(codec), memoryview(pack(NOISE)[:-20])))
+
+
+@pytest.mark.parametrize("has_size", [True, False])
+def test_lz4_of_the_oldest_clients_gets_the_checksum_that_its_header_lacks(has_size: bool) -> None:
+    packed = lz4.frame.compress(NOISE, store_size=has_size)
+    spoilt = bytearray(packed)
+    spoilt[14 if has_size else 6] ^= 0xFF
+    assert old_lz4(memoryview(spoilt)) == packed
+    with pytest.raises(CorruptRecordError):
+        old_lz4(memoryview(packed[:10]))
 
 
 def test_a_block_of_snappy_that_ends_too_early_is_not_taken_for_a_whole_one() -> None:

@@ -27,7 +27,7 @@ from worker.scheduling.scheduler import Scheduler
 from worker.stages import Publish, Score, Tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from worker.model.score_cache import ScoreCache
     from worker.scheduling.policy import OnOverload
@@ -176,6 +176,7 @@ def publish(
     acknowledged_in_s: float = 0.0,
     metrics: Metrics | None = None,
     options: KafkaOptions | None = None,
+    keyed: Iterable[str] = (),
 ) -> list[Ending]:
     endings: Channel[Ending] = Channel()
     producer: Any = broker
@@ -186,7 +187,9 @@ def publish(
             job.logits[np.isnan(job.logits)] = 1.0
         inbox.put(job)
     inbox.close()
-    delivery = AtLeastOnce(producer, endings)
+    delivery = AtLeastOnce(lambda: producer, endings)
+    for topic in keyed:
+        delivery.keyed.add(topic)
     for _ in range(10):
         delivery.delays.observe(acknowledged_in_s, time.monotonic())
     Publish(delivery, options or KafkaOptions(), model, metrics or Metrics(REASONS), Pulse()).run(inbox)

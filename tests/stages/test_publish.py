@@ -30,7 +30,7 @@ def test_the_publisher_goes_round_though_nothing_comes(monkeypatch: pytest.Monke
     producer: Any = Broker({})
     model: Any = Model()
     pulse = Beats(enough=3)
-    publish = Publish(AtLeastOnce(producer, endings), KafkaOptions(), model, Metrics(REASONS), pulse)
+    publish = Publish(AtLeastOnce(lambda: producer, endings), KafkaOptions(), model, Metrics(REASONS), pulse)
     thread = threading.Thread(target=publish.run, args=(inbox,))
     thread.start()
     assert pulse.went_round.wait(60)
@@ -75,6 +75,21 @@ def test_what_has_no_key_gets_the_one_that_the_option_names_and_others_keep_thei
         broker = Broker({"rerank-results": 10_000, "rerank-dead-letters": 10_000})
         publish(broker, named, keyless, bad, options=options)
         assert [key for _, key, *_ in broker.sent] == keys
+
+
+def test_once_a_topic_has_refused_one_without_a_key_there_are_dead_letters_in_its_place_with_a_key_if_need_be() -> None:
+    results, letters = "rerank-results", "rerank-dead-letters"
+    for refusing, keys in (([results], [b"own", None, None]), ([results, letters], [b"own", b"r", b"requests/0/2"])):
+        named, keyless, bad = making.job(1, key=b"own"), making.job(1, offset=1), making.job(1, offset=2)
+        bad.request = None
+        broker = Broker({results: 10_000, letters: 10_000})
+        publish(broker, named, keyless, bad, keyed=refusing)
+        assert [(topic, key) for topic, key, *_ in broker.sent] == list(
+            zip([results, letters, letters], keys, strict=True)
+        )
+        assert keyless.fault is not None
+        assert keyless.fault.reason == "no_key"
+        assert "--key-for-keyless" in keyless.fault.message
 
 
 def test_what_fits_nowhere_stops_the_worker_and_names_the_record() -> None:

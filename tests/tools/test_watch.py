@@ -147,9 +147,13 @@ def test_text_of_others_steers_no_terminal_and_one_that_is_not_utf8_shows_what_i
 
 def test_a_dead_letter_is_a_line_on_standard_error(line: Line, outlet: Outlet) -> None:
     outlet.dead_letter()
-    ran = rerank_worker(line, "watch", "--from-beginning", "--count", "1")
+    outlet.dead_letter(key=b"k" * 100_000)
+    ran = rerank_worker(line, "watch", "--from-beginning", "--count", "2")
     assert (ran.returncode, ran.stdout) == (0, "")
-    assert ran.stderr == ("dead letter: shop[1] offset 7, 'r9': schema: candidates: expected 1 to 1000, got 0\n")
+    assert ran.stderr.splitlines() == [
+        f"dead letter: shop[1] offset 7, '{key}': schema: candidates: expected 1 to 1000, got 0"
+        for key in ("r9", "k" * 100 + "…")
+    ]
 
 
 def test_what_is_no_result_is_named_and_skipped(line: Line, outlet: Outlet) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.jobs import Fault, Job, Keep, ModelName, Record
 
 # The values of the label `reason` of rerank_dead_letters_total: a bad event, and what can go wrong with a good one.
-REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "defect")
+REASONS = (*EVENT_REASONS, CORRUPT, "tokenizer", "model", "result_too_large", "no_key", "defect")
 
 _MAX_MESSAGE = 1000  # characters; an exception may carry a whole tensor
 _MAX_MESSAGE_ALONE = 200  # where hardly anything fits

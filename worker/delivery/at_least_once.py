@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from worker.delivery.keyed_topics import KeyedTopics
 from worker.delivery.outcomes import Ending
+from worker.exits import Exit, StopError
+from worker.kafka_io import KeyWanted
 from worker.scheduling.latency import LatencyWindow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.channel import Channel
     from worker.delivery.outcomes import Outgoing
     from worker.jobs import Job
@@ -16,11 +21,19 @@ if TYPE_CHECKING:
 
 
 class AtLeastOnce:
-    """Sends each outcome by itself; the broker's acknowledgement ends the event, whose offset is committed later."""
+    """Sends each outcome by itself; the broker's acknowledgement ends the event, whose offset is committed later.
 
-    def __init__(self, producer: Producer, endings: Channel[Ending]) -> None:
-        self._producer = producer
+    `connect` returns a producer. Where a topic refuses a record because it has no key, that producer is thrown away,
+    and what it has not published ends as dropped, which makes the main loop read it again.
+    """
+
+    def __init__(self, connect: Callable[[], Producer], endings: Channel[Ending]) -> None:
+        self._connect = connect
+        self._producer = connect()
+        self._is_broken = False
         self._endings = endings
+        self.keyed = KeyedTopics()
+        self._known_keyed = 0  # how many of them the producer was made with
         self.delays = LatencyWindow()
         # What is not acknowledged, the oldest first: the publisher adds, the client's thread removes, others copy it.
         self._sent_s: dict[Job, float] = {}
@@ -31,12 +44,15 @@ class AtLeastOnce:
 
     def send(self, job: Job, outgoing: Outgoing) -> None:
         """Send it; the ending comes from the producer's thread."""
-        sent_s = time.monotonic()
+        self.tend(sent_s := time.monotonic())
 
         def ended(error: Exception | None) -> None:
             now_s = time.monotonic()
             self._sent_s.pop(job, None)
             self.delays.observe(now_s - sent_s, now_s)
+            if isinstance(error, KeyWanted):
+                self._note(error)
+                job.dropped, error = True, None
             self._endings.put(Ending(job, now_s, error))
 
         self._sent_s[job] = sent_s
@@ -54,8 +70,25 @@ class AtLeastOnce:
         """Nothing is ever due."""
         return
 
-    def tend(self, now_s: float) -> None:
-        """Do nothing."""
+    def tend(self, _now_s: float) -> None:
+        """Replace a producer that cannot go on. Raises StopError, also where nobody knows which topic wants a key."""
+        if not self._is_broken:
+            return
+        self._producer.close(0)  # before the next one is there: all that it has left fails now
+        if len(self.keyed) == self._known_keyed:
+            raise StopError(
+                Exit.DELIVERY,
+                "a topic refuses a record without a key, and the broker does not say which; set --key-for-keyless "
+                "request_id",
+            )
+        self._known_keyed = len(self.keyed)
+        self._producer = self._connect()
+        self._is_broken = False
+
+    def _note(self, error: KeyWanted) -> None:
+        self._is_broken = True
+        if error.topic is not None:
+            self.keyed.add(error.topic)
 
     def finish(self) -> None:
         """Do nothing: what was sent is acknowledged by and by."""

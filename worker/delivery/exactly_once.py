@@ -10,9 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from worker.attempt import Attempt
+from worker.delivery.keyed_topics import KeyedTopics
 from worker.delivery.outcomes import Ending
 from worker.exits import Exit, StopError
-from worker.kafka_io import TransactionFailed
+from worker.kafka_io import KeyWantedInTransaction, TransactionFailed
 from worker.scheduling.latency import LatencyWindow
 from worker.transaction import Transaction
 
@@ -66,6 +67,7 @@ class ExactlyOnce:
         self._pulse = pulse
         self._patience_s = patience_s  # how long to try for a new producer
         self.delays = LatencyWindow()
+        self.keyed = KeyedTopics()
         self._ends = LatencyWindow()  # what the ends of transactions take
         self._producer = connect()
         self._open = Transaction(options)
@@ -151,6 +153,8 @@ class ExactlyOnce:
     def _start_over(self, error: TransactionFailed) -> None:
         """Give the transaction up. Only a new producer knows for certain that the old one's work is undone or done."""
         now_s = time.monotonic()
+        if isinstance(error, KeyWantedInTransaction):
+            self.keyed.add(error.topic)
         self._closing.begin()
         log.warning(
             "a transaction was given up, its events are read again: %(error)s",

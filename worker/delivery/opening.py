@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from worker.channel import Channel
     from worker.delivery.outcomes import Delivery, Ending
-    from worker.kafka_io import Consumer
+    from worker.kafka_io import Consumer, TopicSettings
     from worker.metrics import Metrics
     from worker.pipeline import Pulse
     from worker.settings import Settings
@@ -23,27 +23,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def end_left_open(settings: Settings) -> None:
+def end_left_open(settings: Settings, topics: TopicSettings) -> None:
     """End the transaction that this worker's predecessor has left open, if outcomes leave in transactions.
 
     For the start, since the model takes longer to load than others can wait: the next owners of its partitions do not
     begin before, and readers of committed records see nothing behind it. Raises StopError where the broker cannot be
     used so.
     """
-    kafka = settings.kafka
     if settings.delivery.is_transactional:
-        limits = dict.fromkeys((kafka.result_topic, kafka.dead_letter_topic), kafka.max_record_bytes)
-        _connect(settings, limits).close()
+        _connect(settings, record_limits(settings.kafka, topics)).close()
 
 
-def open_delivery(
-    settings: Settings, consumer: Consumer, endings: Channel[Ending], metrics: Metrics, pulse: Pulse
+def open_delivery(  # noqa: PLR0913, PLR0917 - it stands between all of these
+    settings: Settings,
+    topics: TopicSettings,
+    consumer: Consumer,
+    endings: Channel[Ending],
+    metrics: Metrics,
+    pulse: Pulse,
 ) -> Delivery:
-    """Return how outcomes are delivered. Raises StopError where the broker cannot be used so."""
+    """Return how outcomes are delivered to `topics`. Raises StopError where the broker cannot be used so."""
     options, kafka = settings.delivery, settings.kafka
     if not options.is_transactional:
-        return AtLeastOnce(Producer(kafka), endings)
-    limits = record_limits(kafka)
+        return AtLeastOnce(lambda: Producer(kafka, topics), endings)
+    limits = record_limits(kafka, topics)
     log.info("transactions of %(id)s", {"id": _transactional_id(settings)}, extra={"event": "transactional_id"})
     return ExactlyOnce(
         lambda: _connect(settings, limits),

@@ -9,6 +9,7 @@ from worker.exits import Exit, StopError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from worker.delivery.keyed_topics import KeyedTopics
     from worker.jobs import Job
     from worker.scheduling.latency import LatencyWindow
 
@@ -51,10 +52,11 @@ class Delivery(Protocol):
     """What the publisher does with outcomes. All methods but `close` are for the publisher's thread.
 
     Every event that was sent or dropped ends in the endings, once. `delays` are those from sending an outcome to its
-    readers' seeing it; any thread may read them.
+    readers' seeing it; any thread may read them. `keyed` are the topics that have refused a record without a key.
     """
 
     delays: LatencyWindow
+    keyed: KeyedTopics
 
     def visible_s(self, now_s: float) -> float:
         """Return by when readers will see an outcome that is sent now, but for one in a hundred."""

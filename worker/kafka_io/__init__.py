@@ -7,9 +7,10 @@ from worker.kafka_io.jumps import Jump
 from worker.kafka_io.options import IsolationLevel, KafkaOptions
 from worker.kafka_io.producer import Producer
 from worker.kafka_io.rebalance import Rebalance
+from worker.kafka_io.topic_settings import TopicSettings, record_limits
 from worker.kafka_io.topics import check_topics
-from worker.kafka_io.transactions import TransactionalProducer, TransactionFailed
-from worker.kafka_io.writer import RecordTooLarge, record_limits
+from worker.kafka_io.transactions import KeyWantedInTransaction, TransactionalProducer, TransactionFailed
+from worker.kafka_io.writer import KeyWanted, RecordTooLarge
 
 __all__ = [
     "CommitRefused",
@@ -17,10 +18,13 @@ __all__ = [
     "IsolationLevel",
     "Jump",
     "KafkaOptions",
+    "KeyWanted",
+    "KeyWantedInTransaction",
     "PendingCommit",
     "Producer",
     "Rebalance",
     "RecordTooLarge",
+    "TopicSettings",
     "TransactionFailed",
     "TransactionalProducer",
     "check_compaction",

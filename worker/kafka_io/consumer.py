@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
-from worker.jobs import Corrupt, Partition, Record
+from worker.jobs import Partition
 from worker.kafka_io.absent_coordinator import read_without_coordinator
 from worker.kafka_io.beginnings import Beginnings
 from worker.kafka_io.corruption import Corruption, PollIsFullError
@@ -23,7 +23,8 @@ from worker.kafka_io.past_ends import PastEnds
 from worker.kafka_io.places import Places
 from worker.kafka_io.predecessors import MemberFile, dead_members, folder_of, remove_from_group
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
-from worker.kafka_io.refusals import RefusedValue
+from worker.kafka_io.received import record_of
+from worker.kafka_io.refusals import KEY_AND_HEADERS_BYTES, Bounds
 from worker.kafka_io.static_member import StaticMember
 from worker.kafka_io.while_joining import WhileJoining
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
+    from worker.jobs import Record
     from worker.kafka_io.group_offsets import PendingCommit
     from worker.kafka_io.options import IsolationLevel, KafkaOptions
     from worker.lag import Place
@@ -39,7 +41,6 @@ log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 5.0
 _RECORD_BYTES = 4 * 1024 * 1024
-_KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
 
 
 class Consumer:
@@ -67,7 +68,7 @@ class Consumer:
         self._joins = Joins(self._client)
         self._while_joining = WhileJoining(self._client, self._joins)
         read_without_coordinator(self._client)
-        self._corruption = Corruption(self._client, record_bytes + _KEY_AND_HEADERS_BYTES)
+        self._corruption = Corruption(self._client, Bounds(record_bytes + KEY_AND_HEADERS_BYTES))
         self._static = StaticMember(self._client)
         self._jumps = Jumps(self._client)
         if options.auto_offset_reset == "latest":
@@ -115,7 +116,7 @@ class Consumer:
         except kafka_errors.KafkaError as error:
             self._get_over(error)
             return []
-        return [_record(self._partition(name), one) for name, received in fetched.items() for one in received]
+        return [record_of(self._partition(name), one) for name, received in fetched.items() for one in received]
 
     def rebalances(self) -> list[Rebalance]:
         """Return what happened to the partitions since the last call, in order."""
@@ -248,12 +249,3 @@ class Consumer:
             )
             return False
         return True
-
-
-def _record(partition: Partition, one: Any) -> Record:
-    value, corrupt, refused = one.value, None, None
-    if isinstance(value, Corrupt):
-        value, corrupt = None, value
-    elif isinstance(value, RefusedValue):
-        refused, value = value
-    return Record(partition, one.offset, one.timestamp, one.key, value, tuple(one.headers), corrupt, refused)

@@ -23,6 +23,8 @@ from worker.kafka_io.refusals import RefusedValue
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from worker.kafka_io.refusals import Bounds
+
 
 _POLL_BYTES = 32 * 1024 * 1024
 
@@ -34,13 +36,13 @@ class PollIsFullError(KafkaError):  # type: ignore[misc]  # the client is untype
 class Corruption:
     """What cannot be read of the fetches of one KafkaConsumer, whose fetcher it changes.
 
-    What fails is fetched once more before it counts: it may have been damaged on its way. A packed record has at most
-    `record_bytes`, key and headers included, and one poll receives 32 MiB and a record, or up to one record that was
+    What fails is fetched once more before it counts: it may have been damaged on its way. A record is within `bounds`,
+    and one poll receives 32 MiB and a record, or up to one record that was
     too large, which may have taken seconds to get past.
     """
 
-    def __init__(self, consumer: Any, record_bytes: int) -> None:
-        self.record_bytes = record_bytes
+    def __init__(self, consumer: Any, bounds: Bounds) -> None:
+        self.bounds = bounds
         self._polled_bytes = 0
         self._subscription = consumer._subscription  # noqa: SLF001 - the client has no hook for this
         self._suspects: dict[Any, int] = {}
@@ -84,7 +86,7 @@ class Corruption:
             name, offset = completed.topic_partition, completed.fetched_offset
             if self.is_new(name, offset):
                 return None
-            records = _Records(self, offset, name, BoundedRecords(b"", offset, self.record_bytes))
+            records = _Records(self, offset, name, BoundedRecords(b"", offset, self.bounds))
             records.record_iterator = records.lost(Corrupt(None, "the broker itself finds its log damaged there"))
             return records
 
@@ -124,7 +126,7 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # the client is
         raw = records._buffer  # noqa: SLF001
         while True:
             try:
-                records = BoundedRecords(raw, self.fetch_offset, self._corruption.record_bytes)
+                records = BoundedRecords(raw, self.fetch_offset, self._corruption.bounds)
                 for one in super()._unpack_records(tp, records, *deserializers):
                     if isinstance(one.value, RefusedValue):
                         self.next_fetch_offset = one.value.refused.last_offset + 1

@@ -9,7 +9,7 @@ from kafka.record.legacy_records import LegacyRecordBatch
 
 from worker.jobs import Dropped, Refused
 from worker.kafka_io.refusals import RefusedValue, described
-from worker.kafka_io.unpacking import CODECS, MOST_BLOCK_BYTES, TooLargeToUnpackError, unpacked
+from worker.kafka_io.unpacking import CODECS, MOST_BLOCK_BYTES, TooLargeToUnpackError, old_lz4, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,12 @@ class LegacyBatch(LegacyRecordBatch):  # type: ignore[misc]
             yield DefaultRecord(0, offset, -1, self.timestamp_type, None, RefusedValue(refused, None), [])
 
     def _decompress(self, key_offset: int) -> Any:
-        if self.compression_type == self.CODEC_LZ4 and self._magic == 0:  # with a checksum that only Kafka 0.8 wrote
-            return super()._decompress(key_offset)
-        _, packed = self._read_key_value(key_offset)
+        _, value = self._read_key_value(key_offset)
+        packed = memoryview(value or b"")
+        if self.compression_type == self.CODEC_LZ4 and self._magic == 0:
+            packed = old_lz4(packed)
         whole = bytearray()
-        for piece in unpacked(self.compression_type, memoryview(packed or b"")):
+        for piece in unpacked(self.compression_type, packed):
             whole += piece
             if len(whole) > MOST_BLOCK_BYTES:
                 raise TooLargeToUnpackError(len(whole))

@@ -19,7 +19,7 @@ from kafka.record.util import decode_varint
 from worker.jobs import Dropped, Refused
 from worker.kafka_io.legacy_batches import LegacyBatch
 from worker.kafka_io.record_fields import content, headers_of
-from worker.kafka_io.refusals import MOST_HEADERS, RefusedValue, described, misnamed_header, too_many_headers
+from worker.kafka_io.refusals import Bounds, RefusedValue, described, misnamed_header, too_many_headers
 from worker.kafka_io.unpacking import CODECS, TooLargeToUnpackError, unpacked
 
 if TYPE_CHECKING:
@@ -36,21 +36,21 @@ _VARINT_BYTES = 10
 
 
 class BoundedRecords(MemoryRecords):  # type: ignore[misc]  # the client is untyped
-    """The batches of a fetch from `fetch_offset` on, whose records have at most `record_bytes` where they are packed.
+    """The batches of a fetch from `fetch_offset` on, whose records are within `bounds`.
 
     A record that is refused has a RefusedValue.
     """
 
-    def __init__(self, raw: Any, fetch_offset: int, record_bytes: int) -> None:
+    def __init__(self, raw: Any, fetch_offset: int, bounds: Bounds) -> None:
         super().__init__(raw)
         self._fetch_offset = fetch_offset
-        self._record_bytes = record_bytes
+        self._bounds = bounds
 
     def next_batch(self, *arguments: Any) -> Any:
         """Return the next batch, None behind the last one."""
         batch = super().next_batch(*arguments)
         if isinstance(batch, DefaultRecordBatch):
-            return _Batch(batch, self._fetch_offset, self._record_bytes)
+            return _Batch(batch, self._fetch_offset, self._bounds)
         if isinstance(batch, LegacyRecordBatch) and batch.compression_type:
             return LegacyBatch(batch, self._fetch_offset)
         return batch
@@ -63,7 +63,7 @@ class _TooMuchError(Exception):
 class _Batch(DefaultRecordBatch):  # type: ignore[misc]
     """A batch of which a piece and a record are in memory."""
 
-    def __init__(self, batch: Any, fetch_offset: int, record_bytes: int) -> None:
+    def __init__(self, batch: Any, fetch_offset: int, bounds: Bounds) -> None:
         self._buffer = batch._buffer  # noqa: SLF001 - not copied once more
         self._header_data = batch._header_data  # noqa: SLF001
         self._pos = self.HEADER_STRUCT.size
@@ -71,7 +71,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         self._next_record_index = 0
         self._decompressed = False
         self._fetch_offset = fetch_offset
-        self._record_bytes = record_bytes
+        self._bounds = bounds
         self._codec = "none"
         self._pieces: Iterator[bytes | memoryview] = iter(())
         self._passed = 0  # bytes that were unpacked for nothing
@@ -102,7 +102,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
     def _read(self) -> Any:
         self._fill(_VARINT_BYTES)
         length, self._pos = decode_varint(self._buffer, self._pos)
-        if self._codec != "none" and length > self._record_bytes:
+        if self._codec != "none" and length > self._bounds.record_bytes:
             return self._too_large(length)
         self._fill(length)
         buffer, start = self._buffer, self._pos
@@ -117,10 +117,10 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         count, pos = decode_varint(buffer, pos)
         offset = self.base_offset + offset_delta
         headers: Headers = ()
-        if count > MOST_HEADERS:
+        if count > self._bounds.headers:
             pos = start + length
             dropped = Dropped(described(len(value or b""), self._codec), headers=count)
-            value = RefusedValue(too_many_headers(count, offset, dropped), None)
+            value = RefusedValue(too_many_headers(count, offset, dropped, self._bounds.headers), None)
         else:
             headers, misnamed, pos = headers_of(buffer, pos, count)
             if misnamed is not None:
@@ -159,7 +159,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
             last_offset = self._give_up()
         refused = Refused(
             "too_large",
-            f"expected a record of at most {self._record_bytes} bytes, got {length}, unpacked from {self._codec}"
+            f"expected a record of at most {self._bounds.record_bytes} bytes, got {length}, unpacked from {self._codec}"
             + ("" if last_offset == offset else "; those behind it in its batch cannot be reached"),
             None,
             last_offset,
@@ -176,7 +176,7 @@ class _Batch(DefaultRecordBatch):  # type: ignore[misc]
         self._fill(left)
         end = self._pos + left
         count, pos = decode_varint(self._buffer, self._pos)
-        if count > MOST_HEADERS:
+        if count > self._bounds.headers:
             self._pos = end
             return (), count
         headers, _, self._pos = headers_of(self._buffer, pos, count)

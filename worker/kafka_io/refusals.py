@@ -8,7 +8,15 @@ from worker.jobs import Dropped, Refused
 
 # Each header is an object of 150 bytes, and can have two in a record.
 MOST_HEADERS = 1000
+KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
 _SHOWN = 60  # characters of a header's name in an error
+
+
+class Bounds(NamedTuple):
+    """What a record may have: bytes where it came packed, key and headers included, and headers."""
+
+    record_bytes: int
+    headers: int = MOST_HEADERS
 
 
 class RefusedValue(NamedTuple):
@@ -23,9 +31,9 @@ def described(size_bytes: int, codec: str) -> str:
     return f"bytes={size_bytes} codec={codec}"
 
 
-def too_many_headers(count: int, offset: int, dropped: Dropped) -> Refused:
-    """Say that a record has more headers than MOST_HEADERS."""
-    return Refused("too_large", f"expected at most {MOST_HEADERS} headers, got {count}", "headers", offset, dropped)
+def too_many_headers(count: int, offset: int, dropped: Dropped, most: int) -> Refused:
+    """Say that a record has more headers than `most`."""
+    return Refused("too_large", f"expected at most {most} headers, got {count}", "headers", offset, dropped)
 
 
 def misnamed_header(name: str, offset: int) -> Refused:

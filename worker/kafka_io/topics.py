@@ -1,27 +1,22 @@
 """Checks at the start that the topics exist and may be used, and makes them where that is wanted."""
 
-import logging
-from collections.abc import Iterable
 from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType
 
 from worker.exits import Exit, StopError
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import forbidden, running_trouble
 from worker.kafka_io.options import KafkaOptions
-
-log = logging.getLogger(__name__)
-
-_LIMIT = "max.message.bytes"
+from worker.kafka_io.topic_settings import TopicSettings, ask_topic_settings
 
 
-def check_topics(options: KafkaOptions) -> None:
+def check_topics(options: KafkaOptions) -> TopicSettings:
     """Return when the request, result and dead-letter topics are there and the worker may read and write them.
 
-    Missing ones are made where `create_topics` says so. Raises StopError that names everything that is missing.
+    It returns the settings of the two that are written to, as the same connection has found them. Missing ones are made
+    where `create_topics` says so. Raises StopError that names everything that is missing.
     """
     needed = {options.request_topic: "READ", options.result_topic: "WRITE", options.dead_letter_topic: "WRITE"}
     admin = connect(KafkaAdminClient, options)
@@ -30,6 +25,7 @@ def check_topics(options: KafkaOptions) -> None:
         if missing:
             _create(admin, missing, options)
             _check(admin, needed, options)
+        return ask_topic_settings(admin, options)
     except kafka_errors.KafkaError as error:
         raise running_trouble(error, options, topics=tuple(needed), topic_operation="Describe") from error
     finally:
@@ -76,29 +72,3 @@ def _create(admin: Any, missing: list[str], options: KafkaOptions) -> None:
             said = topic["error_message"] or kind.__name__
             raise StopError(Exit.TOPIC, f"{options.bootstrap_servers}: could not make topic {topic['name']}: {said}")
     admin.wait_for_topics(missing)
-
-
-def size_limits(options: KafkaOptions, topics: Iterable[str]) -> dict[str, int]:
-    """Return the largest batch that each topic takes, in bytes; `max_record_bytes` where the broker does not say."""
-    limits = dict.fromkeys(topics, options.max_record_bytes)
-    admin = connect(KafkaAdminClient, options)
-    try:
-        limits.update({topic: int(value) for topic, value in topic_settings(admin, tuple(limits), _LIMIT).items()})
-    except kafka_errors.KafkaError as error:  # the right to do so, DescribeConfigs, is worth having, not needed
-        log.info(
-            "the limits of the topics could not be read: %(error)s", {"error": error}, extra={"event": "limits_unknown"}
-        )
-    finally:
-        admin.close()
-    return limits
-
-
-def topic_settings(admin: Any, topics: Iterable[str], name: str) -> dict[str, str]:
-    """Return one setting of each topic, without those of which the broker does not say it. Raises KafkaError."""
-    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, {name: None}) for topic in dict.fromkeys(topics)]
-    return {
-        topic: settings[name]["value"]
-        for found in admin.describe_configs(wanted, config_filter="all").values()
-        for topic, settings in found.items()
-        if name in settings
-    }

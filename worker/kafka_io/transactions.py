@@ -16,7 +16,7 @@ from kafka import errors as kafka_errors
 from worker.exits import Exit, StopError
 from worker.kafka_io.errors import forbidden, running_trouble
 from worker.kafka_io.group_offsets import for_client
-from worker.kafka_io.writer import Writer
+from worker.kafka_io.writer import KeyWanted, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 # tried again: with the client's 100 ms, one transaction takes more than that.
 _RETRY_BACKOFF_MS = 5
 _ABORT_WITHIN_S = 2.0
+_REFUSED_WITHIN_S = 1.0  # the client's thread says which record it was in a moment
 _DESCRIBE_TRANSACTIONS = 65  # the number of the request, since Apache Kafka 3.0
 
 _FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
@@ -37,6 +38,14 @@ _FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochEr
 
 class TransactionFailed(Exception):  # noqa: N818 - the owner of the transactions starts over
     """The transaction was not committed, or nobody knows; the producer cannot be used any more."""
+
+
+class KeyWantedInTransaction(TransactionFailed):
+    """The transaction failed, since this topic refuses records without a key."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(str(KeyWanted(topic)))
+        self.topic = topic
 
 
 class TransactionalProducer(Writer):
@@ -59,7 +68,7 @@ class TransactionalProducer(Writer):
         )
         self._id = transactional_id
         self._timeout_s = timeout_s
-        self._futures: list[Any] = []
+        self._futures: list[tuple[str, Any]] = []  # and the topic of each
         self._identity: Any = None  # of the open transaction's producer
         try:
             self._check_broker()
@@ -76,7 +85,7 @@ class TransactionalProducer(Writer):
             if self._identity is None:
                 self._client.begin_transaction()
                 self._identity = self._manager.producer_id_and_epoch
-            self._futures.append(self._hand_over(topic, key, value, headers))
+            self._futures.append((topic, self._hand_over(topic, key, value, headers)))
         except (kafka_errors.KafkaError, ValueError, TypeError) as error:
             self._fail(error)
 
@@ -84,7 +93,7 @@ class TransactionalProducer(Writer):
         """Wait until every record of the transaction is acknowledged."""
         give_up_s = time.monotonic() + self._timeout_s
         try:
-            for future in self._futures:
+            for _, future in self._futures:
                 future.get(max(0.0, give_up_s - time.monotonic()))
         except kafka_errors.KafkaError as error:
             self._fail(error)
@@ -137,10 +146,26 @@ class TransactionalProducer(Writer):
 
     def _fail(self, error: Exception) -> NoReturn:
         """Raise what an error means: StopError where a new producer would not help."""
+        if (topic := self._key_wanted_by(error)) is not None:
+            raise KeyWantedInTransaction(topic) from error
         for cause in (error, self._manager.last_error):
             if isinstance(cause, Exception) and isinstance(stop := self._explained(cause), StopError):
                 raise stop from error
         raise TransactionFailed(f"{type(error).__name__}: {error}") from error
+
+    def _key_wanted_by(self, error: Exception) -> str | None:
+        """Return the topic that has refused a record of the transaction because it has no key; None without one."""
+        if not any(isinstance(each, kafka_errors.InvalidRecordError) for each in (error, self._last_error)):
+            return None
+        give_up_s = time.monotonic() + _REFUSED_WITHIN_S
+        for topic, future in self._futures:
+            # Others may fail before it: in its batch, and what is not sent any more because of it.
+            try:
+                future.get(max(0.0, give_up_s - time.monotonic()))
+            except kafka_errors.KafkaError as found:
+                if self._wants_key(topic, found):
+                    return topic
+        return None
 
     def _stop(self, error: Exception) -> StopError:
         explained = self._explained(error)

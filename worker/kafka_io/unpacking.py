@@ -24,6 +24,10 @@ _FED_BYTES = 64 * 1024
 MOST_BLOCK_BYTES = 64 * 1024 * 1024
 _XERIAL_HEADER_BYTES = 16
 _LENGTH_BYTES = 4
+# Of a frame of lz4: its magic number, flags, block size, the content's size where a flag says so, a checksum of those.
+_LZ4_FLAGS_AT, _LZ4_HAS_SIZE, _LZ4_CHECKSUM_AT, _LZ4_SIZE_BYTES = 4, 0b1000, 6, 8
+_LEAST_LZ4_BYTES = _LZ4_CHECKSUM_AT + _LZ4_SIZE_BYTES + 1
+_UINT32 = 0xFFFF_FFFF
 _GZIP = 16 + zlib.MAX_WBITS  # for zlib: with gzip's header and checksum
 
 
@@ -42,6 +46,40 @@ def unpacked(codec: int, packed: memoryview) -> Iterator[bytes | memoryview]:
     TooLargeToUnpackError.
     """
     return _UNPACKERS[CODECS[codec]](packed)
+
+
+def old_lz4(packed: memoryview) -> memoryview:
+    """Return lz4 as clients before Kafka 0.10 wrote it, whose frame's header has a wrong checksum, with the right one.
+
+    Raises CorruptRecordError where there is no frame.
+    """
+    if packed.nbytes < _LEAST_LZ4_BYTES:
+        raise CorruptRecordError("lz4 ends before its end")
+    has_size = packed[_LZ4_FLAGS_AT] & _LZ4_HAS_SIZE
+    checksum_at = _LZ4_CHECKSUM_AT + (_LZ4_SIZE_BYTES if has_size else 0)
+    mended = bytearray(packed)
+    mended[checksum_at] = _xxh32(mended[_LZ4_FLAGS_AT:checksum_at]) >> 8 & 0xFF
+    return memoryview(mended)
+
+
+def _xxh32(data: bytearray) -> int:
+    """Return the checksum of less than 16 bytes that the frame format of lz4 uses (xxHash's specification)."""
+    first, second, third, fourth, fifth = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1
+    whole = len(data) // 4 * 4
+    mixed = fifth + len(data)
+    for at in range(0, whole, 4):
+        mixed = _rotated(mixed + int.from_bytes(data[at : at + 4], "little") * third, 17) * fourth
+    for byte in data[whole:]:
+        mixed = _rotated(mixed + byte * fifth, 11) * first
+    mixed &= _UINT32
+    for shift, factor in ((15, second), (13, third), (16, 1)):
+        mixed = (mixed ^ mixed >> shift) * factor & _UINT32
+    return mixed
+
+
+def _rotated(number: int, bits: int) -> int:
+    number &= _UINT32
+    return (number << bits | number >> 32 - bits) & _UINT32
 
 
 def _gzip(packed: memoryview) -> Iterator[bytes]:

@@ -13,7 +13,6 @@ from worker.exits import Exit, StopError
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.null_headers import let_nulls_through, marked
-from worker.kafka_io.topics import size_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,10 +33,20 @@ class RecordTooLarge(Exception):  # noqa: N818 - the publisher's answer is a dea
     """The record is larger than `max_record_bytes`, or than its topic allows; it is not in the topic."""
 
 
-def record_limits(options: KafkaOptions) -> dict[str, int]:
-    """Ask how large the largest record may be that the result and the dead-letter topic take, in bytes."""
-    limits = size_limits(options, (options.result_topic, options.dead_letter_topic))
-    return {topic: min(limit, options.max_record_bytes) for topic, limit in limits.items()}
+class KeyWanted(Exception):  # noqa: N818 - the delivery's answer is to start over
+    """A topic refuses records without a key, and the client that has sent one cannot go on.
+
+    `topic` is None where the record had the misfortune to be sent beside such a one.
+    """
+
+    def __init__(self, topic: str | None) -> None:
+        super().__init__(
+            f"topic {topic} refuses a record without a key, since its cleanup.policy is compact: change that, or set "
+            "--key-for-keyless request_id"
+            if topic
+            else "it was sent together with a record without a key, which its topic refuses"
+        )
+        self.topic = topic
 
 
 class Writer:
@@ -53,6 +62,7 @@ class Writer:
         self._options = options
         self._limits = limits
         self._topics = (options.result_topic, options.dead_letter_topic)
+        self._keyless: set[str] = set()  # the topics that records without a key were sent to
         delivery_ms = int(delivery_timeout_s * 1000)
         linger_ms = int(options.linger_s * 1000)
         self._client: Any = connect(
@@ -120,6 +130,8 @@ class Writer:
         limit = self._limits.get(topic, self._options.max_record_bytes)
         if size + _OVERHEAD_BYTES + size // _BYTES_FOR_ONE_MORE > limit:
             raise RecordTooLarge(f"topic {topic} takes at most {limit} bytes, got {size} and their frame")
+        if key is None:
+            self._keyless.add(topic)
         try:
             return self._client.send(topic, value, key, sent)
         except kafka_errors.MessageSizeTooLargeError as error:
@@ -139,6 +151,19 @@ class Writer:
         except kafka_errors.KafkaError as error:
             raise running_trouble(error, self._options, topics=(topic,), topic_operation="Write") from error
 
+    def _wants_key(self, topic: str, error: BaseException | None) -> bool:
+        """Whether this error of a record of this topic says that the topic takes none without a key.
+
+        What fails with it gets the error that the client ended with, whichever topic that was about.
+        """
+        is_own = isinstance(error, kafka_errors.InvalidRecordError) and error is not self._last_error
+        return is_own and topic in self._keyless
+
+    @property
+    def _last_error(self) -> BaseException | None:
+        """What the client cannot go on after, if anything."""
+        return self._client._transaction_manager.last_error  # type: ignore[no-any-return]  # noqa: SLF001
+
     def _explained(self, error: Exception) -> Exception:
         if isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
             return StopError(
@@ -149,8 +174,7 @@ class Writer:
         if isinstance(error, kafka_errors.InvalidRecordError):
             return StopError(
                 Exit.DELIVERY,
-                f"{' or '.join(dict.fromkeys(self._topics))} refuses a record as invalid ({error}); where the topic's "
-                "cleanup.policy is compact, that is one without a key: change it, or set --key-for-keyless request_id",
+                f"{' or '.join(dict.fromkeys(self._topics))} refuses a record as invalid: {error}",
             )
         if "AuthorizationFailed" in f"{type(error).__name__} {error}":
             return running_trouble(error, self._options, topics=self._topics, topic_operation="Write")

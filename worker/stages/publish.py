@@ -13,7 +13,7 @@ from worker.delivery import Outgoing
 from worker.events import encode_result
 from worker.exits import ENDS, Exit, StopError
 from worker.jobs import Fault, Job
-from worker.kafka_io import KafkaOptions, RecordTooLarge
+from worker.kafka_io import KafkaOptions, KeyWanted, RecordTooLarge
 from worker.metrics import PLACES
 from worker.ordering import Order
 from worker.ranking import displacement, rank
@@ -104,13 +104,18 @@ class Publish:
             return
         job.outcome = (ranking.outcome, ranking.reason)
         self._watch_drift(ranking)
-        key = self._given_key(job) if job.record.key is None else job.record.key
-        self._send(job, Outgoing(self._options.result_topic, key, value, job.record.headers))
+        topic = self._options.result_topic
+        key = job.record.key
+        if key is None and self._options.key_for_keyless is not None:
+            key = self._made_key(job)
+        if key is None and topic in self._delivery.keyed:
+            job.fault = Fault("no_key", "publish", KeyWanted.__name__, str(KeyWanted(topic)))
+            self._send_dead_letter(job, job.fault)
+            return
+        self._send(job, Outgoing(topic, key, value, job.record.headers))
 
-    def _given_key(self, job: Job) -> bytes | None:
-        """Return the key for what has none; None where it may stay without."""
-        if self._options.key_for_keyless is None:
-            return None
+    def _made_key(self, job: Job) -> bytes:
+        """Return the key for what has none."""
         if job.request is not None:
             return job.request.request_id.encode()
         partition, offset = job.record.partition, job.record.offset
@@ -127,6 +132,7 @@ class Publish:
     def _send_dead_letter(self, job: Job, fault: Fault) -> None:
         fields = {**where(job), "reason": fault.reason, "stage": fault.stage}
         log.warning("dead letter: %(error)s", {"error": fault.message}, extra={"event": "dead_letter", **fields})
+        needs_key = self._options.key_for_keyless is not None or self._options.dead_letter_topic in self._delivery.keyed
         letter = dead_letter(
             job,
             group_id=self._options.group_id,
@@ -134,7 +140,7 @@ class Publish:
             model=self._model.name,
             now_s=time.time(),
             keep=job.keep,
-            given_key=self._given_key(job),
+            given_key=self._made_key(job) if needs_key else None,
         )
         self._send(job, Outgoing(self._options.dead_letter_topic, *letter))
 

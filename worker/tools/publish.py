@@ -50,9 +50,9 @@ def publish(settings: Settings, file: str, *, rate: float | None = None) -> None
     topic = settings.kafka.request_topic
     deliveries = _Deliveries()
     options = _writer(settings.kafka)
-    check_topics(options)
+    topics = check_topics(options)
     try:
-        with Producer(options) as producer:
+        with Producer(options, topics) as producer:
             _send(producer, topic, events, deliveries, rate)
             producer.flush(_FLUSH_S)
     except KeyboardInterrupt:

@@ -9,17 +9,18 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from worker.exits import Exit, StopError
-from worker.jobs import Partition, Record
+from worker.kafka_io.bounded_poll import BoundedPoll
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.jobs import Record
     from worker.kafka_io import KafkaOptions
 
 _ENDS_WITHIN_S = 2.0
-_POLL_MS = 50
+_POLL_S = 0.05
 
 
 class Tail:
@@ -46,6 +47,7 @@ class Tail:
             isolation_level="read_committed" if committed else "read_uncommitted",
             metrics_enabled=False,
         )
+        self._bounded = BoundedPoll(self._client, options)
         try:
             partitions = [name for topic in topics for name in partitions_of(self._client, topic, options)]
             self._client.assign(partitions)
@@ -69,18 +71,20 @@ class Tail:
         """
         client, give_up_s = self._client, time.monotonic() + _ENDS_WITHIN_S
         while any(client.highwater(each) is None for each in partitions) and time.monotonic() < give_up_s:
-            client.poll(timeout_ms=_POLL_MS)
+            self._bounded.poll(_POLL_S)
         for each in partitions:
             if (client.highwater(each) or 0) > client.position(each):
                 client.seek(each, client.highwater(each))
 
     def poll(self, timeout_s: float) -> list[Record]:
-        """Return what has come, in each partition's order; [] after `timeout_s` seconds. Raises StopError."""
+        """Return what has come, in each partition's order; [] after `timeout_s` seconds. Raises StopError.
+
+        One that is `corrupt` or `refused` stands for those that cannot be read, or would take too much memory.
+        """
         try:
-            fetched = self._client.poll(timeout_ms=int(timeout_s * 1000))
+            return self._bounded.poll(timeout_s)
         except KafkaError as error:
             raise running_trouble(error, self._options, topics=self._topics) from error
-        return as_records(fetched)
 
     def __enter__(self) -> Self:
         """Return itself; `close` comes at the end."""
@@ -105,12 +109,3 @@ def partitions_of(client: Any, topic: str, options: KafkaOptions) -> list[Any]:
             "--create-topics",
         )
     return [TopicPartition(topic, number) for number in sorted(numbers)]
-
-
-def as_records(fetched: dict[Any, Any]) -> list[Record]:
-    """Return what the client received as records, in each partition's order."""
-    return [
-        Record(Partition(at.topic, at.partition), one.offset, one.timestamp, one.key, one.value, tuple(one.headers))
-        for at, received in fetched.items()
-        for one in received
-    ]

@@ -14,6 +14,7 @@ from worker.kafka_io import check_topics
 from worker.tools.lists import heading, ranked
 from worker.tools.screen import Screen, complain, plain, write_json
 from worker.tools.tail import Tail
+from worker.tools.unreadable import unreadable
 
 if TYPE_CHECKING:
     from worker.jobs import Record
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Format = Literal["table", "json"]
 
 _POLL_S = 0.2
+_KEY_CHARS = 100  # a key may have a megabyte
 
 
 class NotAResultError(ValueError):
@@ -94,6 +96,9 @@ class _Screen:
             self._err.print(plain(text, "dim"), soft_wrap=True)
 
     def show(self, record: Record, *, is_result: bool) -> None:
+        if (lost := unreadable(record)) is not None:
+            complain(f"skipped: {lost}")
+            return
         try:
             if is_result:
                 self._show_result(record)
@@ -113,6 +118,10 @@ class _Screen:
 
 
 def _described(letter: dead_letters.DeadLetter) -> str:
-    key = "no key" if letter.key is None else repr(letter.key.decode("utf-8", "replace"))
+    key = "no key" if letter.key is None else repr(_shortened(letter.key.decode("utf-8", "replace")))
     source = f"{letter.partition.topic}[{letter.partition.number}] offset {letter.offset}"
     return f"{source}, {key}: {letter.reason}: {letter.message}"
+
+
+def _shortened(key: str) -> str:
+    return key if len(key) <= _KEY_CHARS else f"{key[:_KEY_CHARS]}…"

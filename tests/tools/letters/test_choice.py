@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tools.letters.making import LETTERS, a_dead_letter, a_letter, as_record
-from worker.dead_letters import REASONS, DeadLetter, replayed_headers
+from worker.dead_letters import REASONS, DeadLetter, read, replayed_headers
 from worker.exits import Exit, StopError
+from worker.jobs import Refused
+from worker.kafka_io.refusals import MOST_HEADERS
 from worker.tools.letters import choice as choice_module
-from worker.tools.letters.choice import CORRUPT, OWN, REPLAYED, TOMBSTONE, VALUE_DROPPED, Choice, choose
+from worker.tools.letters.choice import (
+    CORRUPT,
+    MANY_HEADERS,
+    MISNAMED,
+    OWN,
+    REPLAYED,
+    TOMBSTONE,
+    VALUE_DROPPED,
+    Choice,
+    choose,
+)
 from worker.tools.letters.options import ChoiceOptions, ReplayOptions
 
 NOW_S = 1_795_305_600.0  # 2026-11-22T00:00:00Z
@@ -109,6 +122,14 @@ def test_a_dead_letter_without_its_value_is_not_sent_back() -> None:
     assert why_not(a_dead_letter(keep="nothing"), 3) == VALUE_DROPPED
     assert why_not(a_dead_letter(value=None, reason="tombstone"), 3) == TOMBSTONE
     assert why_not(a_dead_letter(lost=3, reason="corrupt"), 3) == CORRUPT
+
+
+def test_a_dead_letter_that_would_not_come_back_as_it_was_is_not_sent_back() -> None:
+    most = tuple((f"h{number}", b"") for number in range(MOST_HEADERS))
+    assert why_not(a_dead_letter(headers=most[10:]), 3) is None
+    assert why_not(a_dead_letter(headers=most), 3) == MANY_HEADERS
+    record = replace(as_record(a_letter()), refused=Refused("not_utf8", "expected names in UTF-8", "headers", 7))
+    assert choice_module.why_not(record, read(record), ReplayOptions()) == MISNAMED
 
 
 def test_a_dead_letter_of_a_record_of_the_dead_letter_topic_is_sent_back_to_another_topic_alone() -> None:

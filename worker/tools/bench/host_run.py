@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from worker.app import serve
 from worker.dead_letters import REASONS
 from worker.exits import Exit, StopError
+from worker.kafka_io import check_topics
 from worker.metrics import Metrics
 from worker.scheduling.cost_model import CostModel
 from worker.server import Health
@@ -99,5 +100,6 @@ def run_worker(settings: Settings, model: CrossEncoder, total: int, pids: Sequen
     settings = replace(settings, batch=replace(settings.batch, on_overload="score"))
     costs = CostModel(settings.costs, [])
     health = Health(settings.server.live_limit_s)
-    serve(settings, model, costs, metrics, health=health, is_stopping=watch)
+    topics = check_topics(settings.kafka)
+    serve(settings, model, costs, metrics, health=health, is_stopping=watch, topics=topics)
     return watch.window()

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.corrupt_records import REASON as CORRUPT_REASON
-from worker.dead_letters import REASONS
+from worker.dead_letters import REASONS, replayed_headers
 from worker.exits import Exit, StopError
+from worker.kafka_io.refusals import MOST_HEADERS
 
 if TYPE_CHECKING:
     from worker.dead_letters import DeadLetter
@@ -23,6 +24,8 @@ _OFFSETS = re.compile(r"([0-9]{0,19})-([0-9]{0,19})")
 VALUE_DROPPED = "the value was too large to be kept"
 TOMBSTONE = "there never was a value"
 CORRUPT = "its records could not be read"
+MISNAMED = "a header's name is not UTF-8"
+MANY_HEADERS = f"it has more headers than the {MOST_HEADERS} that a request may have"
 OWN = "it was read from the dead-letter topic; --to sends it elsewhere"
 REPLAYED = "replayed as often as --max-replays allows"
 
@@ -68,15 +71,18 @@ def choose(options: ChoiceOptions, now_s: float) -> Choice:
 
 def why_not(record: Record, letter: DeadLetter, options: ReplayOptions) -> str | None:
     """Return why this letter, which `record` of the dead-letter topic says, is not sent back; None where it is."""
-    if letter.value_dropped is not None:
-        return VALUE_DROPPED
-    if letter.reason == CORRUPT_REASON:
-        return CORRUPT
-    if letter.value is None:
-        return TOMBSTONE
-    if letter.partition.topic == record.partition.topic and options.to is None:
-        return OWN  # of a worker that was given one topic for both: it would come back for ever
-    return REPLAYED if letter.replays >= options.max_replays else None
+    # `record` may be of a worker that was given one topic for both: it would come back for ever.
+    comes_back = letter.partition.topic == record.partition.topic and options.to is None
+    reasons = (
+        (VALUE_DROPPED, letter.value_dropped is not None),
+        (CORRUPT, letter.reason == CORRUPT_REASON),
+        (TOMBSTONE, letter.value is None),
+        (MISNAMED, record.refused is not None),
+        (MANY_HEADERS, len(replayed_headers(letter)) > MOST_HEADERS),
+        (OWN, comes_back),
+        (REPLAYED, letter.replays >= options.max_replays),
+    )
+    return next((reason for reason, holds in reasons if holds), None)
 
 
 def _time_ms(option: str, text: str | None, now_s: float) -> int | None:

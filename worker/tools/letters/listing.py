@@ -17,6 +17,7 @@ from worker.tools.letters.rows import Rows, as_json, counted, read_or_say
 from worker.tools.letters.shown import whole, whole_json
 from worker.tools.letters.topic import LetterTopic
 from worker.tools.screen import Screen, plain, write_json
+from worker.tools.unreadable import unreadable
 
 if TYPE_CHECKING:
     from worker.dead_letters import DeadLetter
@@ -60,7 +61,9 @@ def _find(settings: Settings, place: str) -> Record:
     with LetterTopic(settings.kafka, Choice(partition=partition, first=offset, last=offset)) as topic:
         while not topic.ended:
             for record in topic.poll():
-                if record.offset == offset:
+                if record.offset <= offset < record.next_offset:
+                    if (lost := unreadable(record)) is not None:
+                        raise StopError(Exit.CORRUPT, lost)
                     return record
     raise StopError(
         Exit.USAGE, f"--show: topic {settings.kafka.dead_letter_topic} partition {partition} has no offset {offset}"

@@ -59,11 +59,11 @@ class Outlets:
                 self._options, request_topic=topic, result_topic=topic, dead_letter_topic=topic
             )
             try:
-                check_topics(options)
+                settings = check_topics(options)
             except StopError as error:
                 hint = "" if self._to or error.code is not Exit.TOPIC else "; --to sends the events to another topic"
                 raise StopError(error.code, f"{error}{hint}") from error
-            producer = self._producers[topic] = self._stack.enter_context(Producer(options))
+            producer = self._producers[topic] = self._stack.enter_context(Producer(options, settings))
         return producer
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from worker import dead_letters
 from worker.tools.screen import complain, plain
+from worker.tools.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +153,10 @@ def _place(topic: str, partition: int, offset: int, timestamp_ms: int) -> dict[s
 
 
 def read_or_say(record: Record) -> DeadLetter | None:
-    """Return what a record says, or None where it is no dead letter, which is said on standard error."""
+    """Return what a record says, or None where it is no dead letter or cannot be read: standard error says so."""
+    if (lost := unreadable(record)) is not None:
+        complain(f"skipped: {lost}")
+        return None
     try:
         return dead_letters.read(record)
     except dead_letters.NotADeadLetterError as error:

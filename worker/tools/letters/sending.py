@@ -12,6 +12,7 @@ from worker.ledger import Ledger
 from worker.tools.letters.choice import why_not
 from worker.tools.letters.rows import counted, read_or_say
 from worker.tools.screen import Screen, complain
+from worker.tools.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ class Sending:
         """Send a dead letter back, or pass it over; return False where it was neither, because of a signal."""
         letter = read_or_say(record)
         if letter is None:
-            return self._pass_over("skipped: not a dead letter")
+            return self._pass_over(f"skipped: {'cannot be read' if unreadable(record) else 'not a dead letter'}")
         if not self._choice.takes(record, letter):
             return self._pass_over("not chosen")
         skipped = why_not(record, letter, self._options)

@@ -6,14 +6,15 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError
+from kafka.errors import KafkaError
 
 from worker.exits import Exit, StopError
 from worker.jobs import Partition
+from worker.kafka_io.bounded_poll import BoundedPoll
 from worker.kafka_io.connect import connect
 from worker.kafka_io.errors import running_trouble
 from worker.kafka_io.group_offsets import for_client
-from worker.tools.tail import as_records, partitions_of
+from worker.tools.tail import partitions_of
 
 if TYPE_CHECKING:
     from worker.jobs import Record
@@ -52,6 +53,7 @@ class LetterTopic:
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+        self._bounded = BoundedPoll(self._client, options)
         self._progress: dict[Partition, int] = {}
         try:
             self._ends = self._seek(choice, from_beginning=from_beginning, has_progress=progress_group is not None)
@@ -70,27 +72,26 @@ class LetterTopic:
         return not self._ends
 
     def poll(self, timeout_s: float = 0.2) -> list[Record]:
-        """Return what comes next, in each partition's order; [] after `timeout_s` seconds. Raises StopError."""
+        """Return what comes next, in each partition's order; [] after `timeout_s` seconds. Raises StopError.
+
+        One that is `corrupt` or `refused` stands for those that cannot be read, or would take too much memory.
+        """
         try:
-            fetched = self._client.poll(timeout_ms=int(timeout_s * 1000))
-            self._silent_s = 0.0 if fetched else self._silent_s + timeout_s
+            records = self._bounded.poll(timeout_s)
+            self._silent_s = 0.0 if records else self._silent_s + timeout_s
             # By position: what ends a transaction has an offset too, and is no record.
             for partition, end in list(self._ends.items()):
                 if self._client.position(TopicPartition(*partition)) >= end:
                     self._client.pause(TopicPartition(*partition))
                     del self._ends[partition]
-        except CorruptRecordError as error:
-            topic = self._options.request_topic
-            raise StopError(
-                Exit.CORRUPT,
-                f"a record of topic {topic} cannot be read: {error}; --partition and --offsets lead past it",
-            ) from error
+        except StopError as error:  # not known where reading goes on
+            raise StopError(error.code, f"{error}; --partition and --offsets lead past it") from error
         except KafkaError as error:
             raise running_trouble(error, self._options) from error
         if not self.ended and self._silent_s > _SILENCE_S:
             servers, topic = self._options.bootstrap_servers, self._options.dead_letter_topic
             raise StopError(Exit.UNREACHABLE, f"{servers}: nothing of {topic} came for {_SILENCE_S:.0f} s")
-        return as_records(fetched)
+        return records
 
     def commit(self, offsets: dict[Partition, int]) -> None:
         """Keep the next offset to read of each partition for the progress group, where it is further than before.
