@@ -62,7 +62,7 @@ def _in_the_code() -> dict[str, Line]:
             assert event, f'{place}: expected extra={{"event": …}}'
             fields |= {} if len(call.args) < 2 else _written(call.args[1])
             level = {"exception": "error"}.get(call.func.attr, call.func.attr)
-        elif ast.unparse(call.func) == "ordering_key" and "event" in keywords:
+        elif ast.unparse(call.func) == "json_line" and "event" in keywords:
             event, level, fields = str(ast.literal_eval(keywords["event"])), "", {}
         else:
             continue

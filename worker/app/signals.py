@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from worker.exits import Exit
-from worker.observe.logs import ordering_key
+from worker.observe.logs import json_line
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -54,4 +54,4 @@ class StopSignals:
 def _say(level: int, message: str) -> None:
     """Log a line past the loggers: the signal may have come while one of them was writing."""
     if log.isEnabledFor(level):
-        os.write(2, ordering_key(log.name, level, message, event="signal").encode() + b"\n")
+        os.write(2, json_line(log.name, level, message, event="signal").encode() + b"\n")

@@ -127,7 +127,7 @@ def be_printable() -> None:
         logging.lastResort.setFormatter(_PlainFormatter())
 
 
-def ordering_key(logger: str, level: int, message: str, **fields: object) -> str:
+def json_line(logger: str, level: int, message: str, **fields: object) -> str:
     """Return a log line in the format that was set up, for what cannot go through a logger."""
     formatter = JsonFormatter() if _is_json() else TextFormatter()
     record = logging.LogRecord(logger, level, "", 0, message, None, None)
@@ -138,7 +138,7 @@ def ordering_key(logger: str, level: int, message: str, **fields: object) -> str
 def last_line(message: str, status: int) -> str:
     """Return the line that says why the process ends: where the log is JSON, whoever reads it can read this too."""
     if _is_json():
-        return ordering_key("worker", logging.ERROR, message, event="ended", status=status)
+        return json_line("worker", logging.ERROR, message, event="ended", status=status)
     return f"rerank-worker: {printable(message, keep=_LINES)}"
 
 
