@@ -35,7 +35,7 @@ def _group() -> Row:
                 width=6,
             ),
             Panel(
-                title="PositionJumps of positions in 5 minutes",
+                title="Jumps of positions in 5 minutes",
                 meaning="Ahead: requests were lost before they were read. Back: they are read again.",
                 unit="short",
                 queries=[
