@@ -139,7 +139,7 @@ def padded_load(
 def packed_passes(lengths: np.ndarray, limit: int, *, at_once: int = 1) -> Load:
     """Return what is computed of rows of these lengths without padding, in passes of about so many tokens.
 
-    ForwardPasses that are computed at the same time count as one.
+    Passes that are computed at the same time count as one.
     """
     load = packed_load(lengths)
     return load._replace(passes=max(1, -(-load.tokens // (limit * at_once))))

@@ -1,4 +1,4 @@
-"""ForwardPasses side by side give what one after the other give, and keep all threads at work to the end of a batch."""
+"""Passes side by side give what one after the other give, and keep all threads at work to the end of a batch."""
 
 from __future__ import annotations
 
