@@ -52,7 +52,8 @@ class AtLeastOnce:
             self.delays.observe(now_s - sent_s, now_s)
             if isinstance(error, KeyWanted):
                 self._note(error)
-                job.dropped, error = True, None
+                job.drop()
+                error = None
             self._endings.put(Ending(job, now_s, error))
 
         self._sent_s[job] = sent_s

@@ -26,7 +26,7 @@ from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.received import record_of
 from worker.kafka_io.unpacking.refusals import KEY_AND_HEADERS_BYTES, Bounds
 from worker.kafka_io.watermarks import Watermarks
-from worker.records import Partition, Record
+from worker.records import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
