@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.terminal.printable import printable, printable_json
+from worker.terminal.printable import printable, printable_json, shortened
 
 HOSTILE = {
     "\x1b[2J\x1b[H": "\\x1b[2J\\x1b[H",  # clears the screen
@@ -36,6 +36,10 @@ def test_what_can_be_seen_stays_and_a_space_of_any_kind_is_one() -> None:
 
 def test_lines_and_tabs_stay_where_they_are_wanted() -> None:
     assert printable("a\n\tb\r\x1b", "\n\t") == "a\n\tb\\r\\x1b"
+
+
+def test_what_is_too_long_ends_with_an_ellipsis() -> None:
+    assert [shortened(text, 3) for text in ("", "abc", "abcd")] == ["", "abc", "abc…"]
 
 
 @given(st.text(alphabet=st.characters()))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jsonschema_rs
 import orjson
 
+from worker.terminal.printable import shortened
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -125,8 +127,7 @@ def path_text(path: tuple[str | int, ...]) -> str | None:
         elif step.isidentifier() and len(step) <= _MAX_NAMED:
             text += f".{step}" if text else step
         else:
-            cut = step if len(step) <= _MAX_NAMED else step[:_MAX_NAMED] + "…"
-            text += f"[{json.dumps(cut, ensure_ascii=False)}]"
+            text += f"[{json.dumps(shortened(step, _MAX_NAMED), ensure_ascii=False)}]"
     return text or None
 
 

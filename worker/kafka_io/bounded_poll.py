@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from worker.exits import Exit, StopError
 from worker.kafka_io.fixes.corruption import Corruption, PollIsFullError
 from worker.kafka_io.received import record_of
-from worker.kafka_io.unpacking.refusals import KEY_AND_HEADERS_BYTES, MOST_HEADERS, Bounds
+from worker.kafka_io.unpacking.refusals import MOST_HEADERS, USUAL_VALUE_BYTES, Bounds
 from worker.records import Partition
 
 if TYPE_CHECKING:
     from worker.kafka_io.options import KafkaOptions
     from worker.records import Record
 
-_RECORD_BYTES = 4 * 1024 * 1024
 _OWN_HEADERS = 100  # a dead letter has the headers of its event, and those that say what became of it
 
 
@@ -26,9 +25,9 @@ class BoundedPoll:
     """
 
     def __init__(self, client: Any, options: KafkaOptions) -> None:
-        record_bytes = max(_RECORD_BYTES, options.max_record_bytes) + KEY_AND_HEADERS_BYTES
+        value_bytes = max(USUAL_VALUE_BYTES, options.max_record_bytes)
         self._client = client
-        self._corruption = Corruption(client, Bounds(record_bytes, MOST_HEADERS + _OWN_HEADERS))
+        self._corruption = Corruption(client, Bounds.of_value(value_bytes, MOST_HEADERS + _OWN_HEADERS))
 
     def poll(self, timeout_s: float) -> list[Record]:
         """Return what has come, in each partition's order; [] after `timeout_s` seconds.

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from worker.exits import Exit, StopError
+from worker.kafka_io.topic_settings import POLICY
 
 if TYPE_CHECKING:
     from worker.kafka_io.options import KafkaOptions
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_POLICY, _COMPACT = "cleanup.policy", "compact"
+_COMPACT = "compact"
 
 
 def check_compaction(options: KafkaOptions, settings: TopicSettings) -> None:
@@ -38,6 +39,6 @@ def check_compaction(options: KafkaOptions, settings: TopicSettings) -> None:
         raise StopError(
             Exit.TOPIC,
             f"{options.bootstrap_servers}: expected topics that take records without a key, got "
-            f"{_POLICY}={policies[compacted[0]]} of {names}; change it, or give what has no key one with "
+            f"{POLICY}={policies[compacted[0]]} of {names}; change it, or give what has no key one with "
             "--key-for-keyless request_id",
         )

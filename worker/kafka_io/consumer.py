@@ -24,7 +24,7 @@ from worker.kafka_io.position_jumps import PositionJump, PositionJumps
 from worker.kafka_io.readable_since import ReadableSince
 from worker.kafka_io.rebalance import HandOver, Listener, Rebalance
 from worker.kafka_io.received import record_of
-from worker.kafka_io.unpacking.refusals import KEY_AND_HEADERS_BYTES, Bounds
+from worker.kafka_io.unpacking.refusals import USUAL_VALUE_BYTES, Bounds
 from worker.kafka_io.watermarks import Watermarks
 from worker.records import Partition
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 5.0
-_RECORD_BYTES = 4 * 1024 * 1024
 
 
 class Consumer:
@@ -57,7 +56,7 @@ class Consumer:
         options: KafkaOptions,
         *,
         isolation_level: IsolationLevel = "read_uncommitted",
-        record_bytes: int = _RECORD_BYTES,
+        record_bytes: int = USUAL_VALUE_BYTES,
         hand_over_s: float = 0.0,
     ) -> None:
         self._options = options
@@ -68,7 +67,7 @@ class Consumer:
         self._joins = Joins(self._client)
         self._while_joining = WhileJoining(self._client, self._joins)
         read_without_coordinator(self._client)
-        self._corruption = Corruption(self._client, Bounds(record_bytes + KEY_AND_HEADERS_BYTES))
+        self._corruption = Corruption(self._client, Bounds.of_value(record_bytes))
         self._static = StaticMember(self._client)
         self._jumps = PositionJumps(self._client)
         if options.auto_offset_reset == "latest":

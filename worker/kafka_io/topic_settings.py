@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_POLICY, _LIMIT = "cleanup.policy", "max.message.bytes"
+POLICY, _LIMIT = "cleanup.policy", "max.message.bytes"
 
 
 class TopicSettings(NamedTuple):
@@ -36,7 +36,7 @@ class TopicSettings(NamedTuple):
 def ask_topic_settings(admin: Any, options: KafkaOptions) -> TopicSettings:
     """Ask for all of them at once; the right to do so, DescribeConfigs, is worth having, not needed."""
     topics = tuple(dict.fromkeys((options.result_topic, options.dead_letter_topic)))
-    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, {_POLICY: None, _LIMIT: None}) for topic in topics]
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, {POLICY: None, _LIMIT: None}) for topic in topics]
     try:
         answers = admin.describe_configs(wanted, config_filter="all").values()
     except kafka_errors.KafkaError as error:
@@ -49,7 +49,7 @@ def ask_topic_settings(admin: Any, options: KafkaOptions) -> TopicSettings:
         for found in answers
         for topic, settings in found.items()
     }
-    policies = {topic: each[_POLICY] for topic, each in said.items() if _POLICY in each}
+    policies = {topic: each[POLICY] for topic, each in said.items() if POLICY in each}
     # The client hides why the broker says nothing of a topic; the usual reason is this.
     why = "the broker does not say, for want of the right DescribeConfigs"
     return TopicSettings(

@@ -28,6 +28,11 @@ def printable_json(text: str, *, ascii_only: bool = False) -> str:
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """Return the text; of one that is longer than `most` characters so many, and an ellipsis."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def _visible(letter: str) -> str:
     if unicodedata.category(letter) == "Zs":
         return " "

@@ -11,6 +11,7 @@ import orjson
 from worker import dead_letters
 from worker.events.schema import Contract, can_be_written, load_schema
 from worker.kafka_io import check_topics
+from worker.terminal.printable import shortened
 from worker.tools.ranked_table import heading, ranked
 from worker.tools.screen import Screen, complain, plain, write_json
 from worker.tools.topic_reader import TopicReader
@@ -120,10 +121,6 @@ class _Screen:
 
 
 def _described(letter: dead_letters.DeadLetter) -> str:
-    key = "no key" if letter.key is None else repr(_shortened(letter.key.decode("utf-8", "replace")))
+    key = "no key" if letter.key is None else repr(shortened(letter.key.decode("utf-8", "replace"), _KEY_CHARS))
     source = f"{letter.partition.topic}[{letter.partition.number}] offset {letter.offset}"
     return f"{source}, {key}: {letter.reason}: {letter.message}"
-
-
-def _shortened(key: str) -> str:
-    return key if len(key) <= _KEY_CHARS else f"{key[:_KEY_CHARS]}…"

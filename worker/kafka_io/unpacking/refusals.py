@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from worker.records import Dropped, Refused
+from worker.terminal.printable import shortened
 
 # Each header is an object of 150 bytes, and can have two in a record.
 MOST_HEADERS = 1000
-KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
+USUAL_VALUE_BYTES = 4 * 1024 * 1024  # what an event may have by default
+_KEY_AND_HEADERS_BYTES = 1024 * 1024  # beside the largest value
 _SHOWN = 60  # characters of a header's name in an error
 
 
@@ -17,6 +19,11 @@ class Bounds(NamedTuple):
 
     record_bytes: int
     headers: int = MOST_HEADERS
+
+    @classmethod
+    def of_value(cls, value_bytes: int, headers: int = MOST_HEADERS) -> Self:
+        """Return the bounds of a record with a value of so many bytes, and a MiB for key and headers."""
+        return cls(value_bytes + _KEY_AND_HEADERS_BYTES, headers)
 
 
 class RefusedValue(NamedTuple):
@@ -38,5 +45,4 @@ def too_many_headers(count: int, offset: int, dropped: Dropped, most: int) -> Re
 
 def misnamed_header(name: str, offset: int) -> Refused:
     """Say that a header's name is not UTF-8; `name` has its bytes as text where they are."""
-    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
-    return Refused("not_utf8", f"expected names in UTF-8, got {shown}", "headers", offset)
+    return Refused("not_utf8", f"expected names in UTF-8, got {shortened(name, _SHOWN)}", "headers", offset)
