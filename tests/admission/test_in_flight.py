@@ -41,10 +41,10 @@ def test_an_admitted_record_is_charged_and_linked_to_the_one_before() -> None:
     assert [job.after for job in jobs] == [None, None, jobs[0]]
     assert [job.reserved_tokens for job in jobs] == [
         100,
-        books.in_flight_limit.MIN_TOKENS,
-        books.in_flight_limit.MIN_TOKENS,
+        books.limit.MIN_TOKENS,
+        books.limit.MIN_TOKENS,
     ]
-    assert books.in_flight_limit.in_flight_tokens == sum(job.reserved_tokens for job in jobs)
+    assert books.limit.in_flight_tokens == sum(job.reserved_tokens for job in jobs)
     assert books.tracker.open_count([PARTITION]) == 3
 
 
@@ -65,16 +65,16 @@ def test_an_event_is_never_younger_than_its_receipt() -> None:
 def test_a_record_of_a_partition_that_is_not_ours_is_written_down_nowhere() -> None:
     books = _books()
     assert books.admit(Record(Partition("requests", 1), 0, 1, None, b"{}"), NOW_S, CLOCK_OFFSET_S) is None
-    assert books.in_flight_limit.in_flight_bytes == books.in_flight_limit.in_flight_tokens == 0
+    assert books.limit.in_flight_bytes == books.limit.in_flight_tokens == 0
 
 
 def test_keys_and_headers_count_at_the_door() -> None:
     books = _books()
     job = _admitted(books, Record(PARTITION, 0, 1, b"k" * 100, b"v" * 200, (("näme", b"h" * 95), ("null", None))))
-    assert books.in_flight_limit.in_flight_bytes == 704  # of which the first name has five, and each header 150
-    assert books.in_flight_limit.in_flight_tokens == 176
+    assert books.limit.in_flight_bytes == 704  # of which the first name has five, and each header 150
+    assert books.limit.in_flight_tokens == 176
     books.finish(job, committed=False)
-    assert (books.in_flight_limit.in_flight_bytes, books.in_flight_limit.in_flight_tokens) == (0, 0)
+    assert (books.limit.in_flight_bytes, books.limit.in_flight_tokens) == (0, 0)
 
 
 def test_the_door_learns_from_an_event_that_was_tokenized() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.make_events import a_ticket
+from tests.support.make_events import tracked_offset
 from worker.dead_letters import Letter, dead_letter
 from worker.flow.job import Fault, Job, ModelName
 from worker.records import Headers, Partition, Record
@@ -15,7 +15,7 @@ FAULT_OF_A_TOMBSTONE = Fault("tombstone", "decode", "InvalidEvent", "event: expe
 def job(headers: Headers = (), value: bytes | None = b'{"x":1}', fault: Fault | None = FAULT) -> Job:
     partition = Partition("rerank-requests", 3)
     record = Record(partition, 41_822, 1_795_305_600_000, b"key\xff", value, headers)
-    return Job(record=record, tracked=a_ticket(partition, 41_822), received_s=0.0, created_s=0.0, fault=fault)
+    return Job(record=record, tracked=tracked_offset(partition, 41_822), received_s=0.0, created_s=0.0, fault=fault)
 
 
 def letter_of(job: Job, **more: Any) -> Letter:

@@ -20,10 +20,10 @@ def test_an_admitted_record_is_charged_linked_to_the_one_before_and_handed_to_th
     assert [job.after for job in jobs] == [None, None, jobs[0]]
     assert [job.reserved_tokens for job in jobs] == [
         100,
-        line.in_flight_limit.MIN_TOKENS,
-        line.in_flight_limit.MIN_TOKENS,
+        line.limit.MIN_TOKENS,
+        line.limit.MIN_TOKENS,
     ]
-    assert line.in_flight_limit.in_flight_tokens == sum(job.reserved_tokens for job in jobs)
+    assert line.limit.in_flight_tokens == sum(job.reserved_tokens for job in jobs)
     assert line.tracker.open_count([PARTITION]) == 3
 
 
@@ -32,7 +32,7 @@ def test_records_of_a_partition_that_is_not_assigned_are_ignored() -> None:
     stranger = Record(Partition("requests", 1), 0, 1, None, b"{}")
     (job,) = line.take(stranger, record(0))
     assert job.record.partition == PARTITION
-    assert line.in_flight_limit.in_flight_tokens == job.reserved_tokens
+    assert line.limit.in_flight_tokens == job.reserved_tokens
 
 
 def test_a_wall_clock_that_jumps_after_the_receipt_of_an_event_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_what_has_ended_is_settled_released_forgotten_and_committed_as_the_next_
     line.end(first)
     line.turn()
     assert line.consumer.commits == [{PARTITION: 6}]
-    assert line.in_flight_limit.in_flight_tokens == second.reserved_tokens
+    assert line.limit.in_flight_tokens == second.reserved_tokens
     assert line.tracker.open_count([PARTITION]) == 1
     assert line.metric("commits_total", result="ok") == 1
     (third,) = line.take(record(7, key=b"k"))
@@ -68,7 +68,7 @@ def test_what_was_committed_in_a_transaction_is_not_committed_again() -> None:
     line.endings.put(Ending(job, time.monotonic(), committed=True))
     line.turn()
     assert line.consumer.commits == []
-    assert line.in_flight_limit.in_flight_tokens == 0
+    assert line.limit.in_flight_tokens == 0
     assert line.metric("event_latency_seconds_count") == 1
 
 

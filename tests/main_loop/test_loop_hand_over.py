@@ -32,7 +32,7 @@ def test_a_revocation_drops_what_is_queued_and_releases_the_prefix_of_what_is_do
     assert line.consumer.released == [{PARTITION: 1}]
     assert line.metric("dropped_total") == 2
     assert line.metric("event_latency_seconds_count") == 1
-    assert line.in_flight_limit.in_flight_tokens == 0
+    assert line.limit.in_flight_tokens == 0
     assert line.tracker.partitions == frozenset()
     assert line.metric("partitions_assigned") == 0
     line.inbox.close()
@@ -85,7 +85,7 @@ def test_a_hand_over_that_takes_too_long_releases_what_is_done_and_nothing_is_co
     line.make_commit_due()
     line.settle(second)
     assert line.consumer.commits == []
-    assert line.in_flight_limit.in_flight_tokens == 0
+    assert line.limit.in_flight_tokens == 0
 
 
 def test_nothing_of_a_lost_partition_is_committed_although_its_endings_come() -> None:
@@ -97,7 +97,7 @@ def test_nothing_of_a_lost_partition_is_committed_although_its_endings_come() ->
     line.make_commit_due()
     line.settle(second)
     assert line.consumer.commits == line.consumer.released == []
-    assert line.in_flight_limit.in_flight_tokens == 0
+    assert line.limit.in_flight_tokens == 0
     assert line.metric("rebalances_total", kind="lost") == 1
 
 

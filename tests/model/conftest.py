@@ -13,6 +13,7 @@ import transformers
 
 from tests.model import tiny
 from tests.model.torch import varlen_emulation
+from tests.support.make_events import tracked_offset
 from worker.flow.job import Job, Pairs, Scoring, Slice
 from worker.model.cross_encoder import CrossEncoder, load_model
 from worker.model.options import ModelOptions
@@ -20,7 +21,6 @@ from worker.model.torch import choose as torch_backend
 from worker.model.torch.attention_cuda import PackedAttention
 from worker.model.torch.packed_cuda import TorchPackedCuda
 from worker.model.torch.packed_encoder import PackedEncoder
-from worker.offsets.tracker import OffsetTracker
 from worker.records import Partition, Record
 
 if TYPE_CHECKING:
@@ -101,12 +101,11 @@ def load(folder: Path, **settings: Any) -> CrossEncoder:
 
 def job(pairs: Pairs) -> Job:
     """Return a job that holds pairs and nothing else of interest."""
-    partition, tracker = Partition("requests", 0), OffsetTracker()
-    tracker.assign([partition])
-    tracked = tracker.track(partition, 0)
-    assert tracked is not None
+    partition = Partition("requests", 0)
     record = Record(partition, 0, 0, None, b"")
-    return Job(record=record, tracked=tracked, received_s=0.0, created_s=0.0, scoring=Scoring(pairs))
+    return Job(
+        record=record, tracked=tracked_offset(partition, 0), received_s=0.0, created_s=0.0, scoring=Scoring(pairs)
+    )
 
 
 def score(model: CrossEncoder, query: str, products: list[str]) -> np.ndarray:

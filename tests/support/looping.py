@@ -133,7 +133,7 @@ class Bench:
     loop: MainLoop
     consumer: Consumer
     tracker: WatchedTracker
-    in_flight_limit: InFlightLimit
+    limit: InFlightLimit
     inbox: Channel[Job]
     endings: Channel[Ending]
     metrics: Metrics
@@ -174,11 +174,8 @@ def bench(
     **options: Any,
 ) -> Bench:
     """Make a loop that commits in every turn, unless told otherwise; each stage is given the bench."""
-    tracker, in_flight_limit, metrics = (
-        WatchedTracker(),
-        InFlightLimit(InFlightOptions(max_in_flight_tokens=limit)),
-        Metrics(REASONS),
-    )
+    tracker, metrics = WatchedTracker(), Metrics(REASONS)
+    in_flight = InFlightLimit(InFlightOptions(max_in_flight_tokens=limit))
     guard = DeadLetterGuard(dead_letters or DeadLetterLimits())
     inbox: Channel[Job] = Channel()
     endings: Channel[Ending] = Channel()
@@ -193,7 +190,7 @@ def bench(
     }
     loop = MainLoop(
         consumer=consumer,
-        in_flight=InFlight(tracker, in_flight_limit, guard, PrecedenceLinks(ordering_key)),
+        in_flight=InFlight(tracker, in_flight, guard, PrecedenceLinks(ordering_key)),
         stage_threads=stage_threads,
         inbox=inbox,
         endings=endings,
@@ -202,5 +199,5 @@ def bench(
         options=LoopOptions(**given),
         read_interval_s=read_interval_s,
     )
-    made = Bench(loop, consumer, tracker, in_flight_limit, inbox, endings, metrics, stage_threads)
+    made = Bench(loop, consumer, tracker, in_flight, inbox, endings, metrics, stage_threads)
     return made

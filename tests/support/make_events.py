@@ -16,7 +16,7 @@ DECODER = Decoder(EventOptions())
 MODEL = ModelName("some/model", "abc123")
 
 
-def a_ticket(partition: Partition, offset: int) -> TrackedOffset:
+def tracked_offset(partition: Partition, offset: int) -> TrackedOffset:
     tracker = OffsetTracker()
     tracker.assign([partition])
     tracked = tracker.track(partition, offset)
@@ -44,7 +44,7 @@ def nested(levels: int) -> bytes:
 def encode(request: Request, logits: list[float], truncated: int | None = None, **more: Any) -> bytes:
     job = Job(
         record=record(b"{}"),
-        tracked=a_ticket(Partition("requests", 3), 42),
+        tracked=tracked_offset(Partition("requests", 3), 42),
         received_s=0.0,
         created_s=0.0,
         request=request,

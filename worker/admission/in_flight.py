@@ -26,7 +26,7 @@ class InFlight:
     """
 
     tracker: OffsetTracker
-    in_flight_limit: InFlightLimit
+    limit: InFlightLimit
     guard: DeadLetterGuard
     links: PrecedenceLinks
 
@@ -43,7 +43,7 @@ class InFlight:
         if tracked is None:
             return None
         job = Job(record, tracked, received_s=now_s, created_s=created_s)
-        job.reserved_tokens = self.in_flight_limit.reserve(_size_bytes(record))
+        job.reserved_tokens = self.limit.reserve(_size_bytes(record))
         self.guard.on_admitted(tracked)
         self.links.on_admitted(job)
         return job
@@ -56,7 +56,7 @@ class InFlight:
         """
         self.tracker.finish(job.tracked, done=not job.dropped, committed=committed)
         self.guard.on_finished(job.tracked, job.fault.reason if job.fault else None)
-        self.in_flight_limit.release(
+        self.limit.release(
             job.reserved_tokens, _size_bytes(job.record), len(job.scoring.pairs.ids) if job.scoring.pairs else 0
         )
         self.links.on_finished(job)

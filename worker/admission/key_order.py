@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def by_key(record: Record) -> tuple[Partition, bytes] | None:
-    """Put records of one key of one partition into a line; a record without a key into none."""
+    """Order the records of one key of one partition; a record without a key is not ordered."""
     return None if record.key is None else (record.partition, record.key)
 
 
 def by_partition(record: Record) -> Partition:
-    """Put all records of a partition into one line: what leaves is then always its contiguous prefix."""
+    """Order all records of a partition: what leaves is then always its contiguous prefix."""
     return record.partition
 
 
 def by_nothing(_: Record) -> None:
-    """Put no record into a line."""
+    """Order no record."""
 
 
 class PrecedenceLinks:
-    """Who came before in the same line: kept by the main thread, which sees the events in their order."""
+    """Which event of the same key came before: kept by the main thread, which sees the events in their order."""
 
     def __init__(self, ordering_key: Callable[[Record], Hashable | None]) -> None:
         self._ordering_key = ordering_key
@@ -34,16 +34,16 @@ class PrecedenceLinks:
 
     def on_admitted(self, job: Job) -> None:
         """Note the event that it must not overtake and that is still inside, if any."""
-        line = self._ordering_key(job.record)
-        if line is not None:
-            job.after = self._last.get(line)
-            self._last[line] = job
+        key = self._ordering_key(job.record)
+        if key is not None:
+            job.after = self._last.get(key)
+            self._last[key] = job
 
     def on_finished(self, job: Job) -> None:
         """Forget an event that has ended."""
-        line = self._ordering_key(job.record)
-        if line is not None and self._last.get(line) is job:
-            del self._last[line]
+        key = self._ordering_key(job.record)
+        if key is not None and self._last.get(key) is job:
+            del self._last[key]
 
 
 class Resequencer:

@@ -22,7 +22,7 @@ class EventCounter:
 
     def count(self, job: Job, at_s: float) -> None:
         """Count an event that has ended then."""
-        metrics = self._metrics
+        metrics, timeline = self._metrics, job.timeline
         if job.dropped:
             metrics.events.dropped.inc()
             return
@@ -32,11 +32,11 @@ class EventCounter:
             metrics.events.published.labels(*job.outcome).inc()
             metrics.events.deadlines.labels("true" if at_s <= job.deadline_s else "false").inc()
             self._count_candidates(job)
-            job.timeline.spent_s["publish"] = at_s - (
-                job.timeline.scored_s or job.timeline.tokenized_s
+            timeline.spent_s["publish"] = at_s - (
+                timeline.scored_s or timeline.tokenized_s
             )  # not all need to be scored
         metrics.events.latency.observe(at_s - job.created_s)
-        for stage, spent_s in job.timeline.spent_s.items():
+        for stage, spent_s in timeline.spent_s.items():
             self._stage_durations[stage].observe(spent_s)
 
     def _count_candidates(self, job: Job) -> None:

@@ -49,7 +49,7 @@ class Intake:
 
     def pause_or_resume(self) -> bool:
         """Pause the partitions where nothing may come in now, or resume them; return whether they are paused."""
-        self._paused = self._in_flight.in_flight_limit.is_paused() or self.closed
+        self._paused = self._in_flight.limit.is_paused() or self.closed
         if self._paused:
             self._consumer.pause_all()
         else:
@@ -72,7 +72,7 @@ class Intake:
             time.sleep(early_s)
         self._polled_s = time.monotonic()
         self._rewound.clear()
-        return self._consumer.poll(wait_s, self._in_flight.in_flight_limit.limits.max_poll_records)
+        return self._consumer.poll(wait_s, self._in_flight.limit.limits.max_poll_records)
 
     def admit(self, records: Sequence[Record]) -> None:
         """Hand on what came, up to a record that cannot be read and is not passed over."""

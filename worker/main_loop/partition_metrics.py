@@ -27,7 +27,7 @@ class PartitionGauges:
     def __init__(self, consumer: Consumer, in_flight: InFlight, clock_skew: ClockSkew, metrics: Metrics) -> None:
         self._consumer = consumer
         self._tracker = in_flight.tracker
-        self._in_flight_limit = in_flight.in_flight_limit
+        self._limit = in_flight.limit
         self._clock_skew = clock_skew
         self._metrics = metrics
         self._meter = LagMeter()
@@ -48,10 +48,11 @@ class PartitionGauges:
 
     def ended(self, job: Job) -> None:
         """Learn what an event takes."""
-        if job.scoring.pairs is not None:  # else it was never known what there was to score
+        scoring = job.scoring
+        if scoring.pairs is not None:  # otherwise nobody ever knew what there was to score
             self._backlog.ended(
-                pairs=len(job.scoring.pairs) + job.scoring.left_out,
-                scored=job.scoring.limit - job.scoring.unscored,
+                pairs=len(scoring.pairs) + scoring.left_out,
+                scored=scoring.limit - scoring.unscored,
                 device_s=job.timeline.device_s,
             )
 
@@ -60,14 +61,14 @@ class PartitionGauges:
         now_s = time.monotonic()
         if now_s >= self._due_s:
             self._due_s = now_s + self.EVERY_S
-            self._show_door()
+            self._show_in_flight()
             self._show_lag(now_s)
             self._show_clock_skew(now_s)
 
-    def _show_door(self) -> None:
-        self._metrics.partitions.in_flight_tokens.set(self._in_flight_limit.in_flight_tokens)
-        self._metrics.partitions.in_flight_bytes.set(self._in_flight_limit.in_flight_bytes)
-        self._metrics.partitions.paused.set(len(self._tracker.partitions) if self._in_flight_limit.paused else 0)
+    def _show_in_flight(self) -> None:
+        self._metrics.partitions.in_flight_tokens.set(self._limit.in_flight_tokens)
+        self._metrics.partitions.in_flight_bytes.set(self._limit.in_flight_bytes)
+        self._metrics.partitions.paused.set(len(self._tracker.partitions) if self._limit.paused else 0)
 
     def _show_lag(self, now_s: float) -> None:
         owned, records = self._tracker.partitions, 0

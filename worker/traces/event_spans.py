@@ -59,19 +59,18 @@ class EventSpans:
 
     def look_back(self, job: Job) -> None:
         """Make the spans of what the event has been through."""
-        taken_s = job.received_s + job.timeline.spent_s.get("waiting", 0.0)
+        timeline = job.timeline
+        taken_s = job.received_s + timeline.spent_s.get("waiting", 0.0)
         self._past("queue", job.received_s, taken_s)
         if job.request is not None:
             self._event.set_attribute("rerank.request_id", job.request.request_id)
             self._event.set_attribute("rerank.candidates", len(job.request.candidate_ids))
-        self._past("tokenize", taken_s, job.timeline.tokenized_s, fault=_of_stages(job.fault, _TOKENIZE))
-        if job.timeline.dispatched_s:
-            self._past("schedule", job.timeline.tokenized_s, job.timeline.dispatched_s)
-            self._past(
-                "score", job.timeline.dispatched_s, job.timeline.scored_s, _scored(job), _of_stages(job.fault, _SCORE)
-            )
-        elif job.timeline.scored_s:  # it was given up while it waited for its batch
-            self._past("schedule", job.timeline.tokenized_s, job.timeline.scored_s)
+        self._past("tokenize", taken_s, timeline.tokenized_s, fault=_of_stages(job.fault, _TOKENIZE))
+        if timeline.dispatched_s:
+            self._past("schedule", timeline.tokenized_s, timeline.dispatched_s)
+            self._past("score", timeline.dispatched_s, timeline.scored_s, _scored(job), _of_stages(job.fault, _SCORE))
+        elif timeline.scored_s:  # it was given up while it waited for its batch
+            self._past("schedule", timeline.tokenized_s, timeline.scored_s)
 
     def send(self, outgoing: Outgoing) -> Span:
         """Begin the span of the sending, which is the one that a reader of the outcome goes on from."""
@@ -133,9 +132,8 @@ def _messaging(operation: str, topic: str, key: bytes | None, value: bytes | Non
 
 
 def _scored(job: Job) -> dict[str, int]:
-    if job.scoring.pairs is None:
-        return {}
-    return {"rerank.pairs": job.scoring.limit, "rerank.tokens": int(job.scoring.pairs.offsets[job.scoring.limit])}
+    pairs, limit = job.scoring.pairs, job.scoring.limit
+    return {} if pairs is None else {"rerank.pairs": limit, "rerank.tokens": int(pairs.offsets[limit])}
 
 
 def _of_stages(fault: Fault | None, stages: tuple[str, ...]) -> Fault | None:

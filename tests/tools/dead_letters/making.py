@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaProducer
 
-from tests.support.make_events import a_ticket
+from tests.support.make_events import tracked_offset
 from worker.dead_letters import DeadLetter, Letter, dead_letter, read
 from worker.flow.job import Fault, Job, Keep, ModelName
 from worker.records import Corrupt, Headers, Partition, Record
@@ -42,7 +42,7 @@ def a_letter(  # each is a fact of its own
     record = Record(partition, number, 1_795_305_600_000, key, value_of(number) if value == b"" else value, headers)
     if lost:
         record = Record(partition, number, -1, None, None, (), Corrupt(number + lost, "failed crc check"))
-    job = Job(record=record, tracked=a_ticket(partition, number), received_s=0.0, created_s=0.0)
+    job = Job(record=record, tracked=tracked_offset(partition, number), received_s=0.0, created_s=0.0)
     job.fault = Fault(reason, "decode", "InvalidEvent", "candidates: expected 1 to 1000, got 0", "candidates")
     return dead_letter(job, group_id="g", worker_version="0.1.0", model=ModelName("m", "1"), now_s=FIRST_S, keep=keep)
 

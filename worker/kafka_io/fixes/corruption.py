@@ -36,8 +36,8 @@ class PollIsFullError(KafkaError):  # type: ignore[misc]  # the client is untype
 class Corruption:
     """What cannot be read of the fetches of one KafkaConsumer, whose fetcher it changes.
 
-    What fails is fetched once more before it counts: it may have been damaged on its way. A record is within `bounds`. One
-    poll receives 32 MiB and a record, or up to a record that was too large, which may have taken seconds to get past.
+    What fails is fetched once more before it counts: it may have been damaged on its way. A record is within `bounds`.
+    One poll receives 32 MiB and a record, or up to a record that was too large, which may have taken seconds to pass.
     """
 
     def __init__(self, consumer: Any, bounds: Bounds) -> None:
