@@ -59,7 +59,7 @@ class MemberFile:
 
 
 def folder_of(options: KafkaOptions) -> Path | None:
-    """Return the folder for the files of this user, cluster and group; None where there is none to be had."""
+    """Return the folder for the files of this user, cluster and group; None if there is none."""
     name = hashlib.sha256(f"{options.bootstrap_servers} {options.group_id}".encode()).hexdigest()[:16]
     try:
         folder = Path(tempfile.gettempdir()) / f"rerank-worker-{os.getuid()}" / name

@@ -2,7 +2,7 @@
 
 The client says so at INFO only, which the worker hides. It moves a position by itself where the partition has no such
 offset any more, or not yet: after retention or kafka-delete-records.sh, where a log was truncated, where a topic was
-made anew under its name.
+created again under its name.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class KeyWantedInTransaction(TransactionFailed):
 class TransactionalProducer(ProducerBase):
     """A producer with a transactional id; an earlier one with the same id is fenced, and its transaction ended.
 
-    `limits` as for a ProducerBase. Raises StopError if it cannot be had. Its methods raise TransactionFailed, or
+    `limits` as for a ProducerBase. Raises StopError if the broker gives none. Its methods raise TransactionFailed, or
     StopError if a new producer would not help. For one thread; another may `close` it.
     """
 

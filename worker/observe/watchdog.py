@@ -62,7 +62,7 @@ class StallDetector:
     """Says what is stuck, by looks that are `look_s` seconds apart.
 
     A look counts for no more than that, however late it came. A process that stood still as a whole (SIGSTOP, a frozen
-    machine, no processor to be had) finds every age too high when it goes on, and nothing is stuck.
+    machine, no processor free) finds every age too high when it goes on, and nothing is stuck.
     """
 
     def __init__(self, checks: Sequence[Check], look_s: float) -> None:

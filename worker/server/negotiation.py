@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Offer(Protocol):
-    """A form that can be had."""
+    """A form that is offered."""
 
     @property
     def media_type(self) -> str:

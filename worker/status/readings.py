@@ -61,7 +61,7 @@ class Window:
 
     @property
     def is_of_one_process(self) -> bool:
-        """Whether the worker did not start anew in between: its counters would have begun at 0 again."""
+        """Whether the worker did not restart in between: its counters would have begun at 0 again."""
         return self._first.total(STARTED) == self._last.total(STARTED)
 
     def rate(self, name: str, **labels: str) -> float:

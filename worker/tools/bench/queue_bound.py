@@ -16,7 +16,7 @@ _HALVINGS = 20
 def highest_rate(service_s: Sequence[float], beside_s: Sequence[float], *, budget_s: float, share: float) -> float:
     """Return the highest rate of Poisson arrivals, a second, at which `share` of them are through within `budget_s`.
 
-    An arrival takes one server as long as one of the measured `service_s`, drawn anew, and the `beside_s` of the same
+    An arrival takes one server as long as one of the measured `service_s`, drawn again, and the `beside_s` of the same
     number beside that, such as the hops through a broker. Waiting times are Lindley's (1952), of the same 40,000 draws
     for each rate, so that the share falls with the rate. 0 where not even a lone arrival is through in time.
     """
