@@ -9,9 +9,11 @@ from worker.flow.job import Job
 from worker.offsets.tracker import OffsetTracker
 
 
-def _linked(*keys: bytes | None) -> list[Job]:
-    links = PrecedenceLinks(by_key)
-    jobs = [making.job(1, key=key, offset=offset) for offset, key in enumerate(keys)]
+def _linked(
+    *keys: bytes | None, links: PrecedenceLinks | None = None, tracker: OffsetTracker | None = None
+) -> list[Job]:
+    links = links or PrecedenceLinks(by_key)
+    jobs = [making.job(1, key=key, offset=offset, tracker=tracker) for offset, key in enumerate(keys)]
     for job in jobs:
         links.on_admitted(job)
     return jobs
@@ -28,12 +30,9 @@ def test_a_later_event_of_a_key_waits_for_the_earlier_ones() -> None:
 
 
 def _in_one_epoch(*keys: bytes | None, links: PrecedenceLinks | None = None) -> list[Job]:
-    tracker, links = OffsetTracker(), links or PrecedenceLinks(by_key)
+    tracker = OffsetTracker()
     tracker.assign([making.PARTITION])
-    jobs = [making.job(1, key=key, offset=offset, tracker=tracker) for offset, key in enumerate(keys)]
-    for job in jobs:
-        links.on_admitted(job)
-    return jobs
+    return _linked(*keys, links=links, tracker=tracker)
 
 
 def test_what_follows_a_dropped_event_of_its_key_is_dropped_too() -> None:

@@ -140,3 +140,16 @@ class Reference:
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return float64 scores."""
     return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))))
+
+
+def assert_neighbours_do_not_matter(model: CrossEncoder, query: str, products: list[str]) -> None:
+    """Hold the logits and the order of a list in five batches against those of the list alone."""
+    encoder = model.pair_encoder()
+    wanted = Slice(job(encoder.encode(query, products)), 0, len(products))
+    [alone] = model.launch([wanted]).wait()
+    for seed in range(5):
+        neighbour = encoder.encode("deck screw", tiny.texts(50, seed=seed, longest=40))
+        batch = [Slice(job(neighbour), 0, 20), wanted, Slice(job(neighbour), 20, 50)]
+        logits = model.launch(batch).wait()[1]
+        np.testing.assert_array_equal(np.argsort(-logits, kind="stable"), np.argsort(-alone, kind="stable"))
+        np.testing.assert_allclose(logits, alone, rtol=0, atol=2e-5)

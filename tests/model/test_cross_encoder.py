@@ -13,7 +13,7 @@ import torch
 import transformers
 from sentence_transformers import CrossEncoder as SentenceTransformer
 
-from tests.model.conftest import Reference, job, load, score, sigmoid
+from tests.model.conftest import Reference, assert_neighbours_do_not_matter, job, load, score, sigmoid
 from tests.model.tiny import POSITIONS, save_family, texts
 from worker import demo
 from worker.events.ranking import ACTIVATIONS
@@ -67,16 +67,7 @@ def test_bfloat16_logits_are_as_near_to_float32_as_transformers_own(folder: Path
 
 
 def test_the_order_of_a_list_does_not_depend_on_its_neighbours(folder: Path) -> None:
-    model = load(folder)
-    encoder = model.pair_encoder()
-    wanted = Slice(job(encoder.encode(QUERY, PRODUCTS)), 0, len(PRODUCTS))
-    [alone] = model.launch([wanted]).wait()
-    for seed in range(5):
-        neighbour = encoder.encode("deck screw", texts(50, seed=seed, longest=40))
-        batch = [Slice(job(neighbour), 0, 20), wanted, Slice(job(neighbour), 20, 50)]
-        logits = model.launch(batch).wait()[1]
-        np.testing.assert_array_equal(np.argsort(-logits, kind="stable"), np.argsort(-alone, kind="stable"))
-        np.testing.assert_allclose(logits, alone, rtol=0, atol=2e-5)
+    assert_neighbours_do_not_matter(load(folder), QUERY, PRODUCTS)
 
 
 def test_logits_come_back_slice_by_slice_with_counts_of_tokens(bert: Path) -> None:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _METADATA_WITHIN_S = 10.0  # how long a send may wait for a topic that has vanished; they are all known from the start
 _CLOSE_WITHIN_S = 10.0
-# What a batch of one record takes at most beside the record's bytes. A broker that compresses again what does not become
+# What a batch of one record takes at most beside the record's bytes. A broker that compresses what does not become
 # smaller by it adds up to 8 bytes to each 32 KiB.
 _OVERHEAD_BYTES, _BYTES_FOR_ONE_MORE = 150, 4096
 _BATCH_BYTES = 256 * 1024  # results have tens of kilobytes: the client's 16 would send each alone

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.model.conftest import Reference, job, load, score, sigmoid
+from tests.model.conftest import Reference, assert_neighbours_do_not_matter, load, score, sigmoid
 from tests.model.tiny import POSITIONS, save_family, texts
 from tests.model.torch.test_padded import rows
 from worker.events.ranking import ACTIVATIONS
 from worker.exits import Exit, StopError
-from worker.flow.job import Slice
 from worker.model import choose_backend as backends
 from worker.model.backend import NonFiniteLogitError
 from worker.model.openvino import loading as openvino_loading
@@ -70,16 +69,7 @@ def test_float32_scores_are_those_of_an_unbatched_forward(folder: Path) -> None:
 
 
 def test_the_order_of_a_list_does_not_depend_on_its_neighbours(folder: Path) -> None:
-    model = load_openvino(folder)
-    encoder = model.pair_encoder()
-    wanted = Slice(job(encoder.encode(QUERY, PRODUCTS)), 0, len(PRODUCTS))
-    [alone] = model.launch([wanted]).wait()
-    for seed in range(5):
-        neighbour = encoder.encode("deck screw", texts(50, seed=seed, longest=40))
-        batch = [Slice(job(neighbour), 0, 20), wanted, Slice(job(neighbour), 20, 50)]
-        logits = model.launch(batch).wait()[1]
-        np.testing.assert_array_equal(np.argsort(-logits, kind="stable"), np.argsort(-alone, kind="stable"))
-        np.testing.assert_allclose(logits, alone, rtol=0, atol=2e-5)
+    assert_neighbours_do_not_matter(load_openvino(folder), QUERY, PRODUCTS)
 
 
 @pytest.mark.skipif(not HAS_BFLOAT16, reason="needs a processor with bfloat16")
