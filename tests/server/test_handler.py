@@ -85,6 +85,17 @@ def test_every_request_has_a_status(client: Client, request_: bytes, status: int
     assert split(until_closed(connection))[0] == status
 
 
+@pytest.mark.parametrize(
+    ("head", "status"), [(b"GET /" + b"x" * 900_000, 414), (b"GET / HTTP/1.1\r\nX: " + b"x" * 900_000, 431)]
+)
+def test_what_is_refused_before_all_of_it_came_is_not_answered_with_a_reset(
+    client: Client, head: bytes, status: int
+) -> None:
+    connection = client.connect(head)
+    assert split(until_closed(connection))[0] == status
+    connection.shutdown(1)  # an error after a reset
+
+
 def test_requests_share_a_connection(client: Client) -> None:
     answers = client.talk(b"GET /livez HTTP/1.1\r\nHost: w\r\n\r\n" * 3 + b"HEAD /livez HTTP/1.1\r\n" + END)
     assert len(re.findall(rb"HTTP/1.1 200 OK\r\n", answers)) == 4

@@ -177,6 +177,8 @@ class Handler(BaseHTTPRequestHandler):
         status = HTTPStatus(code)
         self.close_connection = True
         self._send(_said(status, message or status.phrase))
+        if status is not HTTPStatus.REQUEST_TIMEOUT:  # then nothing more comes
+            self._linger()
 
     def _send(self, reply: Reply) -> None:
         self.connection.settimeout(_WITHIN_S)  # for all of it
